@@ -27,17 +27,17 @@ export interface ProblemDetails {
   /** What happened: names the thing, the machine and the number. */
   title: string;
   /** Why it happened. */
-  why?: string;
+  why?: string | undefined;
   /** What to do. */
-  fix?: string;
+  fix?: string | undefined;
   /** A command that does it, to be copied. */
-  command?: string;
+  command?: string | undefined;
   /** HTTP status; 500 unless said. */
-  status?: number;
+  status?: number | undefined;
   /** sysexits status for the CLI; 70 unless said. */
-  exit?: number;
+  exit?: number | undefined;
   /** Per field: path (dotted) and message. */
-  errors?: { path: string; message: string }[];
+  errors?: { path: string | undefined; message: string }[];
 }
 
 /** An error with a code, a cause and a way out. */
