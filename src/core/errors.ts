@@ -37,7 +37,7 @@ export interface ProblemDetails {
   /** sysexits status for the CLI; 70 unless said. */
   exit?: number | undefined;
   /** Per field: path (dotted) and message. */
-  errors?: { path: string | undefined; message: string }[];
+  errors?: { path: string; message: string }[] | undefined;
 }
 
 /** An error with a code, a cause and a way out. */
