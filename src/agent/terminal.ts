@@ -9,8 +9,9 @@ import { Pty } from "./pty.ts";
 import { Ring } from "./ring.ts";
 import { TitleScanner } from "./title.ts";
 
-const PAUSE_BYTES = 512 * 1024;
-const RESUME_BYTES = 128 * 1024;
+/** Well below the ring: after XOFF some hundred KiB still come, which were on their way. */
+const PAUSE_BYTES = 192 * 1024;
+const RESUME_BYTES = 64 * 1024;
 const READ_BYTES = 32 * 1024;
 
 export interface TerminalOptions {

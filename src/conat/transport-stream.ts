@@ -43,6 +43,8 @@ export function streamTransport(stream: Duplex, head?: Uint8Array): Transport {
       events = handlers;
       if (head !== undefined && head.length > 0) receive(head);
       stream.on("data", receive);
+      // Whoever read a preface paused it, and a listener alone does not undo that.
+      stream.resume();
       if (stream.destroyed || over !== undefined) queueMicrotask(() => finish());
     },
     send(frame) {
