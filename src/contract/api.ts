@@ -246,6 +246,18 @@ export const meSchema = accountSchema.extend({
 });
 export type Me = z.infer<typeof meSchema>;
 
+export const apiKeySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  /** Its first characters, to tell keys apart. */
+  start: z.string(),
+  created_at: time,
+  last_used_at: time.nullable(),
+});
+export type ApiKey = z.infer<typeof apiKeySchema>;
+/** The key itself is shown this once. */
+export const apiKeyCreatedSchema = z.object({ id: z.string(), name: z.string(), key: z.string() });
+
 export const setupStatusSchema = z.object({
   needed: z.boolean(),
   /** After setup: who made the admin account, for whoever opens a used link. */

@@ -8,6 +8,8 @@ import { CodedError, EX, messageOf } from "../core/errors.ts";
 
 const PREFIX = "lpj_";
 export const JOIN_TOKEN_MINUTES = 30;
+/** What the pairing key is derived for, on both sides. */
+export const pairingKeyInfo = "cocalc pairing v1";
 
 export const joinTokenContentSchema = z.object({
   v: z.literal(1),

@@ -1,0 +1,124 @@
+/** What an admin does with hosts, and what their sockets are granted. */
+import type { KeyObject } from "node:crypto";
+import type { Host, JoinToken, JoinTokenCreated } from "../../contract/api.ts";
+import { CONAT_GRANT_SECONDS, signGrant } from "../../contract/grants.ts";
+import { CodedError, EX } from "../../core/errors.ts";
+import { fingerprint } from "../../core/ssh-keys.ts";
+import { assertAdmin, type Caller, notFound } from "../accounts/caller.ts";
+import type { Audit } from "../audit/audit.ts";
+import type { ProjectStore } from "../projects/store.ts";
+import type { ControlLinks } from "./control-link.ts";
+import type { HubIdentity, JoinTokens } from "./join-tokens.ts";
+import type { HostStore } from "./store.ts";
+
+export type HostService = ReturnType<typeof createHostService>;
+
+export function createHostService(deps: {
+  hosts: HostStore;
+  tokens: JoinTokens;
+  links: ControlLinks;
+  projects: ProjectStore;
+  audit: Audit;
+  identity: HubIdentity;
+  grantKey: KeyObject;
+  /** Renders authorized_keys anew and ends the session of a key that is no longer in it. */
+  keysChanged(endedHostId?: string): Promise<void>;
+}) {
+  const { hosts, tokens, audit } = deps;
+
+  async function createToken(caller: Caller): Promise<JoinTokenCreated> {
+    const created = await tokens.create(caller, "self-host");
+    await deps.keysChanged();
+    const { identity } = deps;
+    const address = identity.addresses()[0] ?? "127.0.0.1";
+    const script_url = `https://${address.includes(":") ? `[${address}]` : address}:${identity.https_port}/join.sh`;
+    const pinned_pubkey = `sha256//${identity.tls_pin}`;
+    return {
+      ...created,
+      script_url,
+      pinned_pubkey,
+      // curl checks the pin only with -k beside it; `curl | sh` would hide curl's failure.
+      line: `f=$(mktemp) && curl -fsSLk --pinnedpubkey '${pinned_pubkey}' ${script_url} -o "$f" && printf %s '${created.token}' | sh "$f"`,
+    };
+  }
+
+  return {
+    list: (caller: Caller): Promise<Host[]> => hosts.list(caller),
+    get: (caller: Caller, key: string): Promise<Host> => hosts.get(caller, key),
+    async rename(caller: Caller, key: string, name: string): Promise<Host> {
+      const host = await hosts.get(caller, key);
+      await hosts.rename(caller, host.host_id, name);
+      return await hosts.get(caller, host.host_id);
+    },
+    async forget(caller: Caller, key: string): Promise<void> {
+      const host = await hosts.get(caller, key);
+      const projects = await deps.projects.countOnHost(host.host_id);
+      if (projects > 0) {
+        throw new CodedError({
+          code: "host.has-projects",
+          title: `${host.name} still has ${projects} project${projects === 1 ? "" : "s"}`,
+          why: "Forgetting the host would lose them.",
+          fix: "Delete them first.",
+          status: 409,
+          exit: EX.DATAERR,
+        });
+      }
+      await hosts.setDesired(host.host_id, "gone");
+      await hosts.setState(host.host_id, "gone");
+      await hosts.revokeKey(host.host_id);
+      await deps.keysChanged(host.host_id);
+      deps.links.close(host.host_id);
+      await audit.write(caller.name, "host.forget", host.host_id, { name: host.name });
+    },
+    async revoke(caller: Caller, key: string): Promise<Host> {
+      const host = await hosts.get(caller, key);
+      await hosts.revokeKey(host.host_id);
+      await hosts.setState(host.host_id, "offline", {
+        code: "host.key-revoked",
+        title: `The key of ${host.name} was revoked`,
+        why: `${caller.name} revoked it.`,
+        fix: "To use the machine again, add it as a new one.",
+      });
+      await deps.keysChanged(host.host_id);
+      deps.links.close(host.host_id);
+      await audit.write(caller.name, "host.revoke", host.host_id, { name: host.name });
+      return await hosts.get(caller, host.host_id);
+    },
+    async acceptKey(caller: Caller, key: string, wanted: string): Promise<Host> {
+      const host = await hosts.get(caller, key);
+      const row = await hosts.row(host.host_id);
+      if (!row?.offered_key || fingerprint(row.offered_key) !== wanted) {
+        throw new CodedError({
+          code: "host.no-such-key-offered",
+          title: `${host.name} did not show a key with this fingerprint`,
+          fix: "Compare it with what the machine itself prints: cocalc-project-host status",
+          status: 409,
+          exit: EX.DATAERR,
+        });
+      }
+      await hosts.replaceKey(host.host_id, row.offered_key);
+      await deps.keysChanged(host.host_id);
+      await audit.write(caller.name, "host.accept-key", host.host_id, { fingerprint: wanted });
+      return await hosts.get(caller, host.host_id);
+    },
+    /** Rights of a browser's socket: the caller's own projects on that host, nothing else. */
+    async grant(caller: Caller, hostId: string): Promise<{ grant: string; expires_at: string }> {
+      const projects = await deps.projects.onHost(caller, hostId);
+      // Whether there is such a host is told only to who has something there.
+      if (projects.length === 0 && !caller.admin) throw notFound("host", hostId);
+      if ((await hosts.find(hostId)) === undefined) throw notFound("host", hostId);
+      const grant = await signGrant(
+        { kind: "conat", sub: caller.account_id, name: caller.name, projects },
+        { key: deps.grantKey as never, hubId: deps.identity.hub_id, hostId, seconds: CONAT_GRANT_SECONDS },
+      );
+      return { grant, expires_at: new Date(Date.now() + CONAT_GRANT_SECONDS * 1000).toISOString() };
+    },
+    listTokens: (caller: Caller): Promise<JoinToken[]> => tokens.list(caller),
+    createToken,
+    async revokeToken(caller: Caller, id: string): Promise<void> {
+      assertAdmin(caller);
+      await tokens.revoke(caller, id);
+      await deps.keysChanged();
+    },
+  };
+}
