@@ -1,0 +1,126 @@
+/** Puts the helper together: one lock per project, since two starts of one project would mount over each other. */
+import { randomUUID } from "node:crypto";
+import type { Server } from "node:net";
+import { CodedError, EX, toProblem } from "../../core/errors.ts";
+import { randomToken } from "../../core/ids.ts";
+import { logger } from "../../core/log.ts";
+import { listImages, removeImage, sweepImages, unpackImage } from "./images.ts";
+import { findEngine, Podman } from "./podman.ts";
+import { HelperProjects } from "./projects.ts";
+import { openHelperRoot } from "./root.ts";
+import { type HelperHandlers, serveHelper } from "./server.ts";
+
+/** How often the guards follow a change of the machine's addresses. */
+const REFRESH_MS = 15_000;
+/** The agent of a throw-away project answers within this, or the check fails. */
+const CHECK_LIMITS = { memory_bytes: 256 * 2 ** 20, cpus: 1, pids: 64, lan: "blocked" } as const;
+
+class Turns {
+  #last = new Map<string, Promise<unknown>>();
+  /** Runs one after another for each key. */
+  async take<T>(key: string, run: () => T | Promise<T>): Promise<T> {
+    const before = this.#last.get(key) ?? Promise.resolve();
+    const mine = before.then(run, run);
+    const settled = mine.then(
+      () => {},
+      () => {},
+    );
+    this.#last.set(key, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#last.get(key) === settled) this.#last.delete(key);
+    }
+  }
+}
+
+export interface RunningHelper {
+  server: Server;
+  close(): void;
+}
+
+/** `binary` is the file that holds the agent (the compiled project-host). Errors: `helper.not-root`, `helper.unsafe-path`. */
+export async function startHelper(options: { dataDir?: string; binary: string }): Promise<RunningHelper> {
+  if (process.getuid?.() !== 0) {
+    throw new CodedError({
+      code: "helper.not-root",
+      title: "The helper must be root",
+      why: "It mounts file systems and makes network namespaces.",
+      fix: "Start it through cocalc-project-host up as root.",
+      exit: EX.NOPERM,
+    });
+  }
+  const root = openHelperRoot(options.dataDir);
+  const log = logger("helper");
+  sweepImages(root);
+  let projects: HelperProjects | undefined;
+  // Looked for anew until found: podman may be installed while we run.
+  const ready = () => {
+    projects ??= new HelperProjects(root, new Podman(findEngine(), root.storage, root.run), options.binary);
+    return projects;
+  };
+  const turns = new Turns();
+  const handlers: HelperHandlers = {
+    hello: () => {
+      try {
+        const { engine } = ready().podman;
+        return { pid: process.pid, runtime: engine.runtime, cgroup: engine.cgroup, problem: null };
+      } catch (error) {
+        return { pid: process.pid, runtime: "", cgroup: "", problem: toProblem(error) };
+      }
+    },
+    "project.prepare": ({ project_id, digest }) =>
+      // One turn for all: two projects prepared at once must not take the same range of ids.
+      turns.take("prepare", () => ({ uid: ready().prepare(project_id, digest).base + 1000 })),
+    "project.start": async (params) => {
+      await turns.take("prepare", () => ready().prepare(params.project_id, params.digest, params.lan));
+      return await turns.take(params.project_id, () => ready().start(params));
+    },
+    "project.stop": ({ project_id }) =>
+      turns.take(project_id, async () => ({ stopped: await ready().stop(project_id, true) })),
+    "project.kill": ({ project_id }) =>
+      turns.take(project_id, async () => ({ stopped: await ready().stop(project_id, false) })),
+    "project.remove": ({ project_id }) =>
+      turns.take(project_id, async () => ({ removed: await ready().remove(project_id) })),
+    "project.list": () => ({ running: ready().list() }),
+    "project.logs": ({ project_id }) => ({ lines: ready().logs(project_id) }),
+    "image.unpack": ({ digest }) =>
+      turns.take(digest, async () => {
+        await unpackImage(root, digest);
+        return { present: true };
+      }),
+    "image.remove": ({ digest }) => turns.take(digest, () => ({ removed: removeImage(root, digest) })),
+    "image.list": () => ({ digests: listImages(root) }),
+    cleanup: async () => ({ removed: await ready().cleanup() }),
+    "runtime.check": async ({ digest }) => {
+      const started = performance.now();
+      const project_id = randomUUID();
+      const params = { project_id, digest, token: randomToken(), ...CHECK_LIMITS };
+      try {
+        await turns.take("prepare", () => ready().prepare(project_id, digest));
+        await turns.take(project_id, () => ready().start(params));
+        const exec = await ready().podman.call(["exec", root.container(project_id), "true"]);
+        if (exec.code !== 0) {
+          throw new CodedError({
+            code: "runtime.exec-failed",
+            title: "A command in a throw-away container failed",
+            why: exec.stderr.trim(),
+          });
+        }
+      } finally {
+        await turns.take(project_id, () => ready().remove(project_id));
+      }
+      return { ok: true, took_ms: Math.round(performance.now() - started) };
+    },
+  };
+  const server = await serveHelper(root.socket, { uid: root.hostUid, gid: root.hostGid }, handlers);
+  log.info("helper ready", { storage: root.storage, user: root.hostUid });
+  const timer = setInterval(() => void projects?.refreshGuards(), REFRESH_MS);
+  return {
+    server,
+    close: () => {
+      clearInterval(timer);
+      server.close();
+    },
+  };
+}

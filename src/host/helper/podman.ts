@@ -1,0 +1,229 @@
+/** The one template for a container's start, and the few other calls of podman. */
+import { existsSync } from "node:fs";
+import {
+  AGENT_SOCKET_ENV,
+  AGENT_SOCKET_PATH,
+  AGENT_TOKEN_ENV,
+  PROJECT_ID_ENV,
+} from "../../contract/agent-protocol.ts";
+import { CodedError, EX, messageOf } from "../../core/errors.ts";
+import { cleanEnv, type ExecOptions, type ExecResult, exec } from "../../core/exec.ts";
+import { RANGE } from "./uid-ranges.ts";
+import type { StartParams } from "./verbs.ts";
+
+export const AGENT_BINARY = "/opt/cocalc/cocalc-project-host";
+/** Stop: what SIGTERM gives a project before SIGKILL. */
+export const STOP_SECONDS = 5;
+/** Open files in a project. */
+const NOFILE = 65_536;
+
+export interface Engine {
+  podman: string;
+  /** crun on cgroup v2; runc where v1 or hybrid forces it (crun refuses both). */
+  runtime: string;
+  cgroup: "v2" | "v1";
+  /** podman's `--init` needs catatonit; without it the image's tini does the same. */
+  init: boolean;
+}
+
+function find(name: string): string | null {
+  return Bun.which(name, { PATH: cleanEnv().PATH ?? "" });
+}
+
+/** Errors: `runtime.no-podman`, `runtime.no-oci-runtime`. */
+export function findEngine(): Engine {
+  const missing = (code: string, what: string, pkg: string) =>
+    new CodedError({
+      code: `runtime.${code}`,
+      title: `${what} is not installed`,
+      why: "Projects run in containers that it starts.",
+      fix: `Install the package ${pkg}.`,
+      command: `sudo apt-get install -y ${pkg}`,
+      exit: EX.UNAVAILABLE,
+    });
+  const podman = find("podman");
+  if (podman === null) throw missing("no-podman", "podman", "podman");
+  const cgroup = existsSync("/sys/fs/cgroup/cgroup.controllers") ? "v2" : "v1";
+  const runtime = (cgroup === "v2" ? find("crun") : null) ?? find("runc");
+  if (runtime === null)
+    throw missing("no-oci-runtime", cgroup === "v2" ? "crun" : "runc", cgroup === "v2" ? "crun" : "runc");
+  const init = ["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"].some((path) => existsSync(path));
+  return { podman, runtime, cgroup, init };
+}
+
+export interface ContainerPlace {
+  name: string;
+  netns: string;
+  rootfs: string;
+  home: string;
+  agentDir: string;
+  /** The binary of which the agent is a subcommand. */
+  binary: string;
+  log: string;
+  pidFile: string;
+  /** First of the project's 65,536 ids. */
+  base: number;
+  /** The image brings tini. */
+  tini: boolean;
+}
+
+/** Flags of every call: records, locks and runtime files of this instance alone. */
+export function globalFlags(engine: Engine, storage: string, run: string): string[] {
+  return [
+    engine.podman,
+    "--root",
+    `${storage}/podman`,
+    "--runroot",
+    `${run}/podman`,
+    "--storage-driver",
+    "vfs",
+    "--runtime",
+    engine.runtime,
+    // cgroupfs everywhere: a container must not depend on a systemd session, nor end with our unit.
+    "--cgroup-manager",
+    "cgroupfs",
+    "--events-backend",
+    "none",
+    "--log-level",
+    "error",
+  ];
+}
+
+/**
+ * The template. Capabilities and seccomp are podman's defaults, within a user namespace of the project's own, so
+ * that sudo and apt work inside; `no-new-privileges` would forbid sudo. Nothing here comes from a request but
+ * numbers; the token travels in the environment, where `ps` does not show it.
+ */
+export function runArgs(engine: Engine, place: ContainerPlace, params: StartParams): string[] {
+  const init = engine.init ? ["--init"] : [];
+  const entry = !engine.init && place.tini ? ["/usr/bin/tini", "-s", "--"] : [];
+  return [
+    "run",
+    "--detach",
+    "--name",
+    place.name,
+    "--hostname",
+    "project",
+    ...init,
+    "--uidmap",
+    `0:${place.base}:${RANGE}`,
+    "--gidmap",
+    `0:${place.base}:${RANGE}`,
+    "--network",
+    `ns:/run/netns/${place.netns}`,
+    "--dns",
+    "10.0.2.3",
+    "--no-hosts",
+    "--memory",
+    String(params.memory_bytes),
+    "--memory-swap",
+    String(params.memory_bytes),
+    "--cpus",
+    String(params.cpus),
+    "--pids-limit",
+    String(params.pids),
+    "--ulimit",
+    `nofile=${NOFILE}:${NOFILE}`,
+    "--tmpfs",
+    "/run:rw,mode=755,size=64m",
+    "--volume",
+    `${place.agentDir}:/run/cocalc`,
+    "--volume",
+    `${place.home}:/home/user`,
+    "--volume",
+    `${place.binary}:${AGENT_BINARY}:ro`,
+    "--user",
+    "1000:1000",
+    "--workdir",
+    "/home/user",
+    "--env",
+    AGENT_TOKEN_ENV,
+    "--env",
+    `${AGENT_SOCKET_ENV}=${AGENT_SOCKET_PATH}`,
+    "--env",
+    `${PROJECT_ID_ENV}=${params.project_id}`,
+    "--env",
+    "HOME=/home/user",
+    "--env",
+    "USER=user",
+    "--env",
+    "LANG=C.UTF-8",
+    "--log-driver",
+    "k8s-file",
+    "--log-opt",
+    `path=${place.log}`,
+    "--log-opt",
+    "max-size=1mb",
+    "--pidfile",
+    place.pidFile,
+    "--stop-timeout",
+    String(STOP_SECONDS),
+    "--rootfs",
+    place.rootfs,
+    ...entry,
+    AGENT_BINARY,
+    "agent",
+  ];
+}
+
+export class Podman {
+  readonly engine: Engine;
+  #flags: string[];
+
+  constructor(engine: Engine, storage: string, run: string) {
+    this.engine = engine;
+    this.#flags = globalFlags(engine, storage, run);
+  }
+
+  async call(args: string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return await exec([...this.#flags, ...args], { timeout: 60_000, ...options, cwd: "/" });
+  }
+
+  async run(place: ContainerPlace, params: StartParams): Promise<void> {
+    const result = await this.call(runArgs(this.engine, place, params), {
+      env: { [AGENT_TOKEN_ENV]: params.token },
+    });
+    if (result.code === 0) return;
+    throw new CodedError({
+      code: "project.start-failed",
+      title: "The container did not start",
+      why: result.stderr.trim().split("\n").slice(-5).join("\n") || `podman ended with status ${result.code}`,
+      fix: "See cocalc-hub doctor for what this host lacks.",
+      status: 500,
+    });
+  }
+
+  /** Name → first process, as podman believes. */
+  async list(): Promise<Map<string, number>> {
+    const result = await this.call(["ps", "--all", "--format", "json"]);
+    if (result.code !== 0) {
+      throw new CodedError({
+        code: "runtime.podman-failed",
+        title: "podman ps failed",
+        why: result.stderr.trim(),
+      });
+    }
+    try {
+      const rows = JSON.parse(result.stdout || "[]") as { Names: string[]; Pid?: number; State: string }[];
+      return new Map(rows.flatMap(({ Names, Pid }) => Names.map((name) => [name, Pid ?? 0] as const)));
+    } catch (error) {
+      throw new CodedError({
+        code: "runtime.podman-failed",
+        title: "podman ps answered with no JSON",
+        why: messageOf(error),
+      });
+    }
+  }
+
+  /** SIGTERM, {@link STOP_SECONDS}, SIGKILL, gone. Missing is fine. */
+  async remove(name: string, graceful: boolean): Promise<void> {
+    if (graceful) await this.call(["stop", "--ignore", "--time", String(STOP_SECONDS), name]);
+    const result = await this.call(["rm", "--force", "--ignore", "--time", "0", name]);
+    if (result.code === 0) return;
+    throw new CodedError({
+      code: "runtime.podman-failed",
+      title: `podman rm ${name} failed`,
+      why: result.stderr.trim(),
+    });
+  }
+}

@@ -1,0 +1,368 @@
+/**
+ * A project's life as root sees it: uid range, directories, overlay, network, container; and all of it taken away
+ * again. Each step can be repeated after a crash in the middle of it.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  cpSync,
+  existsSync,
+  fstatSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+} from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { CodedError, EX, errnoOf, messageOf } from "../../core/errors.ts";
+import { execOk } from "../../core/exec.ts";
+import { logger } from "../../core/log.ts";
+import { shortId } from "../../core/paths.ts";
+import { readStateFile, writeStateFile } from "../../core/state-file.ts";
+import { imageHas } from "./images.ts";
+import { mountsBelow, unmountAll } from "./mounts.ts";
+import { mountIdmapped } from "./native.ts";
+import { closeNetwork, listNetworks, openNetwork, refreshNetworks } from "./network.ts";
+import type { ContainerPlace, Podman } from "./podman.ts";
+import type { HelperRoot } from "./root.ts";
+import { allocateBase, RANGE, takenSpans } from "./uid-ranges.ts";
+import type { Started, StartParams } from "./verbs.ts";
+
+/** The ordinary user inside. */
+const USER = 1000;
+/** How much of a log's end is read. */
+const LOG_BYTES = 64 * 1024;
+const LOG_LINES = 200;
+
+/** `storage/projects/<id>/meta/project.json`: root's own record. */
+const recordSchema = z.object({
+  project_id: z.uuid(),
+  base: z.number().int(),
+  digest: z.string(),
+  lan: z.enum(["blocked", "open"]),
+});
+type ProjectRecord = z.infer<typeof recordSchema>;
+
+const log = logger("helper");
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return "";
+    throw error;
+  }
+}
+
+export class HelperProjects {
+  readonly root: HelperRoot;
+  readonly podman: Podman;
+  readonly binary: string;
+
+  /** `binary` is what holds the agent: fixed at start, as the directories are. */
+  constructor(root: HelperRoot, podman: Podman, binary: string) {
+    this.root = root;
+    this.podman = podman;
+    this.binary = binary;
+  }
+
+  #recordPath(id: string): string {
+    return join(this.root.projectDir(id), "meta/project.json");
+  }
+
+  #record(id: string): ProjectRecord | undefined {
+    this.root.check(join(this.root.projectDir(id), "meta"));
+    return readStateFile(this.#recordPath(id), (value) => recordSchema.parse(value));
+  }
+
+  #ids(): string[] {
+    return readdirSync(join(this.root.storage, "projects"));
+  }
+
+  #records(): ProjectRecord[] {
+    return this.#ids().flatMap((id) => this.#record(id) ?? []);
+  }
+
+  /** Directories, uid range and, once, a home filled from the image's. */
+  prepare(id: string, digest: string, lan: "blocked" | "open" = "blocked"): ProjectRecord {
+    const image = this.root.check(this.root.imageDir(digest));
+    if (!existsSync(image)) {
+      throw new CodedError({
+        code: "image.absent",
+        title: `Image ${digest.slice(0, 12)} is not on this host`,
+        fix: "It is fetched from the hub before a start; see the host's log for why that failed.",
+        exit: EX.UNAVAILABLE,
+      });
+    }
+    const dir = this.root.check(this.root.projectDir(id));
+    const old = this.#record(id);
+    // A shared first half of two ids would share their runtime directories.
+    const twin = this.#ids().find((other) => other !== id && shortId(other) === shortId(id));
+    if (twin !== undefined) {
+      throw new CodedError({
+        code: "helper.id-collision",
+        title: `${id} and ${twin} are too much alike`,
+        exit: EX.DATAERR,
+      });
+    }
+    const base =
+      old?.base ??
+      allocateBase(
+        this.#records().map((record) => record.base),
+        takenSpans(`${readText("/etc/subuid")}\n${readText("/etc/subgid")}`, readText("/etc/passwd")),
+      );
+    mkdirSync(dir, { recursive: true, mode: 0o711 });
+    chmodSync(dir, 0o711);
+    mkdirSync(join(dir, "meta"), { recursive: true, mode: 0o700 });
+    const record = { project_id: id, base, digest, lan };
+    if (JSON.stringify(old) !== JSON.stringify(record)) writeStateFile(this.#recordPath(id), record);
+    for (const name of ["upper", "work"]) {
+      const path = join(dir, name);
+      if (existsSync(path)) continue;
+      mkdirSync(path, { mode: 0o755 });
+      chownSync(path, base, base);
+    }
+    const home = join(dir, "home");
+    if (!existsSync(home)) this.#fillHome(home, join(image, "home/user"), base + USER);
+    return record;
+  }
+
+  #fillHome(home: string, skeleton: string, uid: number): void {
+    const temp = `${home}.new`;
+    rmSync(temp, { recursive: true, force: true });
+    if (existsSync(skeleton) && lstatSync(skeleton).isDirectory())
+      cpSync(skeleton, temp, { recursive: true, verbatimSymlinks: true });
+    else mkdirSync(temp);
+    const own = (path: string) => {
+      lchownSync(path, uid, uid);
+      if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) own(join(path, name));
+    };
+    own(temp);
+    chmodSync(temp, 0o700);
+    // By rename: a home half filled is never taken for a home.
+    renameSync(temp, home);
+  }
+
+  async #mountRoot(record: ProjectRecord): Promise<string> {
+    const { project_id: id, base, digest } = record;
+    const lower = this.root.check(this.root.lower(id));
+    const merged = this.root.check(this.root.rootfs(id));
+    await unmountAll(merged);
+    await unmountAll(lower);
+    await mountIdmapped(this.root.imageDir(digest), lower, base, RANGE);
+    mkdirSync(merged, { recursive: true, mode: 0o711 });
+    const dir = this.root.projectDir(id);
+    const options = [
+      `lowerdir=${lower}`,
+      `upperdir=${join(dir, "upper")}`,
+      `workdir=${join(dir, "work")}`,
+      // user.overlay.* markers, which a backup without root can read; whole files in the upper directory.
+      "userxattr",
+      "index=off",
+      "xino=off",
+    ];
+    await execOk(["mount", "--no-mtab", "-t", "overlay", "overlay", "-o", options.join(","), merged]);
+    return merged;
+  }
+
+  #agentDir(id: string, base: number): string {
+    const dir = this.root.check(this.root.agentDir(id));
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { mode: 0o700 });
+    // The project's user makes the socket; the host's user comes in as the group, nobody else does.
+    chownSync(dir, base + USER, this.root.hostGid);
+    chmodSync(dir, 0o750);
+    return dir;
+  }
+
+  #pid(id: string): number | undefined {
+    const pid = Number(readText(join(this.root.run, `${shortId(id)}.pid`)).trim());
+    if (!Number.isInteger(pid) || pid <= 1) return undefined;
+    const base = this.#record(id)?.base;
+    // The pid could be somebody else's by now: a project's process has ids of the project's range.
+    const uid = Number(/^Uid:\s+(\d+)/m.exec(readText(`/proc/${pid}/status`))?.[1] ?? -1);
+    if (base === undefined || uid < base || uid >= base + RANGE) return undefined;
+    return /^State:\s+[ZX]/m.test(readText(`/proc/${pid}/status`)) ? undefined : pid;
+  }
+
+  async start(params: StartParams): Promise<Started> {
+    const id = params.project_id;
+    const alive = this.#pid(id);
+    const agent_dir = this.root.agentDir(id);
+    if (alive !== undefined) return { pid: alive, agent_dir, adopted: true, timings: {} };
+    const timings: Record<string, number> = {};
+    let at = performance.now();
+    const lap = (name: string) => {
+      const now = performance.now();
+      timings[name] = Math.round(now - at);
+      at = now;
+    };
+    await this.#down(id, false);
+    lap("clean");
+    const record = this.prepare(id, params.digest, params.lan);
+    lap("directories");
+    try {
+      const rootfs = await this.#mountRoot(record);
+      lap("mount");
+      await openNetwork(this.root.netns(id), params.lan);
+      lap("network");
+      const dir = this.root.projectDir(id);
+      const place: ContainerPlace = {
+        name: this.root.container(id),
+        netns: this.root.netns(id),
+        rootfs,
+        home: join(dir, "home"),
+        agentDir: this.#agentDir(id, record.base),
+        binary: this.binary,
+        log: join(dir, "meta/agent.log"),
+        pidFile: join(this.root.run, `${shortId(id)}.pid`),
+        base: record.base,
+        tini: imageHas(this.root, params.digest, "usr/bin/tini"),
+      };
+      rmSync(place.log, { force: true });
+      await this.podman.run(place, params);
+      lap("container");
+    } catch (error) {
+      await this.#down(id, false);
+      throw error;
+    }
+    const pid = this.#pid(id);
+    if (pid === undefined) {
+      const said = this.logs(id).slice(-3).join("\n");
+      await this.#down(id, false);
+      throw new CodedError({
+        code: "project.start-failed",
+        title: "The container ended as soon as it had started",
+        why: said || "it said nothing",
+        fix: "If the project's own changes broke its root file system, reset it; else see cocalc-hub doctor.",
+      });
+    }
+    return { pid, agent_dir, adopted: false, timings };
+  }
+
+  async #down(id: string, graceful: boolean): Promise<void> {
+    const pidFile = join(this.root.run, `${shortId(id)}.pid`);
+    const pid = this.#pid(id);
+    // podman costs 60 ms even when it knows nothing: asked only where something can be left.
+    if (existsSync(pidFile)) {
+      await this.podman.remove(this.root.container(id), graceful && pid !== undefined);
+      const left = this.#pid(id);
+      // After the death of its conmon podman may forget a container that lives.
+      if (left !== undefined) process.kill(left, "SIGKILL");
+      rmSync(pidFile, { force: true });
+    }
+    await closeNetwork(this.root.netns(id));
+    for (const dir of [this.root.rootfs(id), this.root.lower(id)]) {
+      await unmountAll(this.root.check(dir));
+      if (existsSync(dir)) rmdirSync(dir);
+    }
+    rmSync(this.root.check(this.root.agentDir(id)), { recursive: true, force: true });
+  }
+
+  async stop(id: string, graceful: boolean): Promise<boolean> {
+    const ran = this.#pid(id) !== undefined;
+    await this.#down(id, graceful);
+    return ran;
+  }
+
+  async remove(id: string): Promise<boolean> {
+    await this.#down(id, false);
+    const dir = this.root.check(this.root.projectDir(id));
+    if (!existsSync(dir)) return false;
+    // rm does not follow links, and crosses no mount that #down left (there is none).
+    if (mountsBelow(dir).length > 0) {
+      throw new CodedError({
+        code: "helper.busy",
+        title: `Something is still mounted below ${dir}`,
+        fix: "Unmount it.",
+      });
+    }
+    rmSync(dir, { recursive: true, force: true });
+    return true;
+  }
+
+  list(): { project_id: string; pid: number; agent_dir: string }[] {
+    return this.#ids().flatMap((project_id) => {
+      const pid = this.#pid(project_id);
+      return pid === undefined ? [] : [{ project_id, pid, agent_dir: this.root.agentDir(project_id) }];
+    });
+  }
+
+  logs(id: string): string[] {
+    const path = join(this.root.check(join(this.root.projectDir(id), "meta")), "agent.log");
+    let fd: number;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return [];
+      throw error;
+    }
+    try {
+      const { size } = fstatSync(fd);
+      const bytes = Buffer.alloc(Math.min(size, LOG_BYTES));
+      readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+      // k8s-file: `<time> <stream> <F|P> <text>`
+      return bytes
+        .toString("utf8")
+        .split("\n")
+        .filter((line) => line !== "")
+        .slice(-LOG_LINES)
+        .map((line) => line.replace(/^\S+ (stdout|stderr) [FP] /, ""));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** What no running project has: namespaces, mounts, containers of this instance. */
+  async cleanup(): Promise<string[]> {
+    const running = new Set(this.list().map(({ project_id }) => project_id));
+    const removed: string[] = [];
+    const known = new Set([...running].map((id) => this.root.container(id)));
+    const prefix = this.root.container("");
+    for (const name of (await this.podman.list()).keys()) {
+      if (!name.startsWith(prefix) || known.has(name)) continue;
+      await this.podman.remove(name, false);
+      removed.push(`container ${name}`);
+    }
+    for (const ns of await listNetworks(prefix)) {
+      if (known.has(ns)) continue;
+      await closeNetwork(ns);
+      removed.push(`network ${ns}`);
+    }
+    const short = new Set([...running].map(shortId));
+    for (const kind of ["m", "i", "p"]) {
+      const dir = join(this.root.run, kind);
+      for (const name of readdirSync(dir)) {
+        if (short.has(name)) continue;
+        await unmountAll(join(dir, name));
+        rmSync(this.root.check(join(dir, name)), { recursive: true, force: true });
+        removed.push(`${kind}/${name}`);
+      }
+    }
+    return removed;
+  }
+
+  /** The machine may have got another address (DHCP, VPN): what must not be reached follows. */
+  async refreshGuards(): Promise<void> {
+    try {
+      const lans = new Map(this.#records().map((record) => [record.project_id, record.lan]));
+      await refreshNetworks(
+        this.list().map(({ project_id }) => ({
+          ns: this.root.netns(project_id),
+          lan: lans.get(project_id) ?? "blocked",
+        })),
+      );
+    } catch (error) {
+      log.error("the guards of running projects could not be refreshed", { why: messageOf(error) });
+    }
+  }
+}
