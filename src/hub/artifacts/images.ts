@@ -9,7 +9,7 @@ const manifestSchema = z.object({
   /** SHA-256 of the archive, hex. */
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   bytes: z.number(),
-  created_at: z.string(),
+  created: z.string(),
 });
 export type ImageManifest = z.infer<typeof manifestSchema>;
 

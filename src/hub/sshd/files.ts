@@ -1,0 +1,102 @@
+/** Writes what sshd reads. authorized_keys follows the database: sshd reads it at each login, so no reload is needed. */
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CodedError, EX, errnoOf } from "../../core/errors.ts";
+import type { HubPaths } from "../../core/paths.ts";
+import { ensureDir } from "../../core/paths.ts";
+import { type KeyPair, loadOrCreateKeyPair } from "../../core/ssh-keys.ts";
+import { writeFileAtomic } from "../../core/state-file.ts";
+import {
+  type KeyPaths,
+  type PairingKey,
+  renderAuthorizedKeys,
+  type TunnelKey,
+  tunnelPidFile,
+} from "./render.ts";
+import tunnelSession from "./tunnel-session.sh" with { type: "text" };
+
+export interface SshdFiles {
+  config: string;
+  hostKey: string;
+  authorizedKeys: string;
+  tunnelSession: string;
+  /** There while a host tunnels or a join token lives: `cocalc-hub sshd` waits for it. */
+  needed: string;
+}
+
+export function sshdFiles(paths: HubPaths): SshdFiles {
+  return {
+    config: join(paths.ssh, "sshd_config"),
+    hostKey: join(paths.ssh, "host_ed25519"),
+    authorizedKeys: join(paths.ssh, "authorized_keys"),
+    tunnelSession: join(paths.ssh, "tunnel-session"),
+    needed: join(paths.run, "sshd-needed"),
+  };
+}
+
+/** The hub's host key, made at the first call; the forced command is written anew. */
+export function prepareSshdFiles(paths: HubPaths): KeyPair {
+  ensureDir(paths.ssh);
+  ensureDir(paths.run);
+  const files = sshdFiles(paths);
+  const pair = loadOrCreateKeyPair(files.hostKey, "cocalc-hub");
+  writeFileAtomic(files.tunnelSession, tunnelSession, 0o700);
+  chmodSync(files.tunnelSession, 0o700);
+  checkOwnership(paths.ssh);
+  return pair;
+}
+
+/** In place of StrictModes, which is off because it only tells its log: nobody else may write what sshd trusts. */
+function checkOwnership(dir: string): void {
+  const { uid, mode } = statSync(dir);
+  if (uid === process.getuid?.() && (mode & 0o022) === 0) return;
+  throw new CodedError({
+    code: "sshd.unsafe-directory",
+    title: `${dir} is not this user's alone`,
+    why: `Its owner is uid ${uid} and its mode ${(mode & 0o777).toString(8)}: somebody else could put a key there.`,
+    fix: "Give it back to the service user, closed to others.",
+    command: `chown -R cocalc: ${dir} && chmod 700 ${dir}`,
+    exit: EX.CONFIG,
+  });
+}
+
+export function writeAuthorizedKeys(
+  paths: HubPaths,
+  tunnels: TunnelKey[],
+  pairings: PairingKey[],
+  options: Pick<KeyPaths, "pairCommand" | "httpsPort">,
+): void {
+  const files = sshdFiles(paths);
+  const text = renderAuthorizedKeys(tunnels, pairings, {
+    ...options,
+    tunnelSession: files.tunnelSession,
+    runDir: paths.run,
+  });
+  writeFileAtomic(files.authorizedKeys, text);
+  if (tunnels.length + pairings.length > 0) writeFileAtomic(files.needed, "");
+}
+
+/** Ends the live session of a host whose key is no longer valid: sshd itself does not drop it. */
+export function endTunnelSession(paths: HubPaths, hostId: string): boolean {
+  let text: string;
+  try {
+    text = readFileSync(tunnelPidFile(paths.run, hostId), "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+  const [pid = 0, started] = text.trim().split(" ").map(Number);
+  try {
+    // Field 22; the pid may be another process's by now.
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    if (Number(stat[19]) !== started) return false;
+    process.kill(pid, "SIGTERM");
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ESRCH") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * sshd's configuration and authorized_keys, as text. Pure: golden files hold it. Each line was tried
+ * against real sshd; what each key must not be able to do is a test.
+ */
+export interface SshdConfig {
+  port: number;
+  hostKey: string;
+  authorizedKeys: string;
+  /** `[9, 2]` of `OpenSSH_9.2p1`. */
+  version: readonly [major: number, minor: number];
+}
+
+/** PerSourcePenalties (9.8): one refused host behind a NAT would lock out its siblings. */
+const hasPenalties = ([major, minor]: readonly [number, number]) => major > 9 || (major === 9 && minor >= 8);
+
+export function renderSshdConfig(config: SshdConfig): string {
+  const lines = [
+    "# Rendered by cocalc-hub at each start; changes here are lost.",
+    `Port ${config.port}`,
+    `HostKey ${config.hostKey}`,
+    "PidFile none",
+    `AuthorizedKeysFile ${config.authorizedKeys}`,
+    // StrictModes refuses every data dir below a group-writable directory and tells only its log: we check ourselves.
+    "StrictModes no",
+    "UsePAM no",
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "PubkeyAuthentication yes",
+    "PermitRootLogin prohibit-password",
+    "AllowAgentForwarding no",
+    "X11Forwarding no",
+    "AllowStreamLocalForwarding no",
+    "AllowTcpForwarding yes",
+    "GatewayPorts clientspecified",
+    "PermitTunnel no",
+    "PermitUserRC no",
+    "PermitUserEnvironment no",
+    "PrintMotd no",
+    "ClientAliveInterval 15",
+    "ClientAliveCountMax 3",
+    "MaxStartups 100:30:200",
+    "LogLevel VERBOSE",
+    // Without a Subsystem line a forced command does not answer an sftp request; with it, it runs instead of this.
+    "Subsystem sftp /bin/false",
+  ];
+  if (hasPenalties(config.version)) lines.push("PerSourcePenalties no");
+  return `${lines.join("\n")}\n`;
+}
+
+export interface TunnelKey {
+  host_id: string;
+  public_key: string;
+  http_port: number;
+  ssh_port: number;
+}
+export interface PairingKey {
+  token_id: string;
+  public_key: string;
+  /** ISO time. */
+  expires_at: string;
+}
+export interface KeyPaths {
+  /** The tunnel's forced command. */
+  tunnelSession: string;
+  /** Directory of the sessions' pid files. */
+  runDir: string;
+  /** The pairing's forced command, a line for `sh -c`. */
+  pairCommand: (tokenId: string) => string;
+  httpsPort: number;
+}
+
+/** `20261124120000Z`, as `expiry-time=` takes it (UTC since 9.1). */
+function expiry(iso: string): string {
+  return `${iso.replace(/[-:T]/g, "").slice(0, 14)}Z`;
+}
+
+/** Where a tunnel session leaves its pid, so that it can be ended. */
+export function tunnelPidFile(runDir: string, hostId: string): string {
+  return `${runDir}/tunnel-${hostId}`;
+}
+
+/**
+ * Every line begins with `restrict`: measured, a key without it runs commands and reads files on the hub. Listen
+ * addresses must be written exactly as the client asks: `localhost` or `*` would not match.
+ */
+export function renderAuthorizedKeys(tunnels: TunnelKey[], pairings: PairingKey[], paths: KeyPaths): string {
+  const lines = tunnels.map((key) =>
+    [
+      "restrict,port-forwarding",
+      `command="exec ${paths.tunnelSession} ${tunnelPidFile(paths.runDir, key.host_id)}"`,
+      `permitlisten="127.0.0.1:${key.http_port}"`,
+      `permitlisten="0.0.0.0:${key.ssh_port}"`,
+      `permitopen="127.0.0.1:${paths.httpsPort}" ${key.public_key} host ${key.host_id}`,
+    ].join(","),
+  );
+  for (const key of pairings) {
+    lines.push(
+      `restrict,expiry-time="${expiry(key.expires_at)}",command="${paths.pairCommand(key.token_id)}" ${key.public_key} pairing ${key.token_id}`,
+    );
+  }
+  return `${lines.join("\n")}\n`;
+}
