@@ -45,7 +45,7 @@ export async function runAgent(env: Record<string, string | undefined> = process
   return await new Promise((resolve) => {
     const stop = () => {
       server.close();
-      services.terminals.closeAll();
+      services.close();
       setTimeout(() => resolve(0), GRACE_MS);
     };
     process.once("SIGTERM", stop);

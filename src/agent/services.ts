@@ -1,137 +1,38 @@
-/** What the agent answers, as a router: one attachment per connection of the host. */
-import type { z } from "zod";
+/**
+ * The agent's router: one attachment per connection of the host. What answers is loaded at the first request,
+ * because most projects idle most of the time, fifty of them on one machine, and the schemas alone cost a megabyte.
+ */
 import { Router } from "../conat/router.ts";
-import type { ConatStream } from "../conat/stream.ts";
-import {
-  type ProjectRequest,
-  type ProjectStreamName,
-  projectRequests,
-  projectStreams,
-  projectSubject,
-} from "../contract/project-services.ts";
-import { CodedError } from "../core/errors.ts";
 import type { Surroundings } from "./child-env.ts";
-import { Terminals } from "./terminals.ts";
-
-/** Heavier parts load at first use: most projects idle most of the time, fifty of them on one machine. */
-const lazy = {
-  exec: () => import("./exec.ts"),
-  files: () => import("./files.ts"),
-  write: () => import("./file-write.ts"),
-  watch: () => import("./watch.ts"),
-  ports: () => import("./ports.ts"),
-};
-
-type Input<K extends ProjectRequest> = z.output<(typeof projectRequests)[K]["request"]>;
-type Output<K extends ProjectRequest> = z.input<(typeof projectRequests)[K]["reply"]>;
-
-const CHANGED_GATHER_MS = 100;
+import type { Dispatch } from "./dispatch.ts";
 
 export interface Services {
   router: Router<"host">;
-  terminals: Terminals;
+  /** Ends the terminals. */
+  close(): void;
 }
 
 export function agentServices(around: Surroundings, env: Record<string, string | undefined>): Services {
-  const { project_id, home } = around;
+  const prefix = `project.${around.project_id}.`;
   const router = new Router<"host">();
-  const started_at = Date.now();
-
-  let gathering = false;
-  const terminals = new Terminals(around, env, () => {
-    if (gathering) return;
-    gathering = true;
-    setTimeout(() => {
-      gathering = false;
-      for (const { peer } of router.attachments) {
-        peer.publish(projectSubject(project_id, "changed"), { kind: "terminals" });
-      }
-    }, CHANGED_GATHER_MS);
+  const changed = (what: unknown) => {
+    for (const { peer } of router.attachments) peer.publish(`${prefix}changed`, what);
+  };
+  let loading: Promise<Dispatch> | undefined;
+  const load = () => {
+    loading ??= import("./dispatch.ts").then(({ dispatcher }) => dispatcher(around, env, changed));
+    return loading;
+  };
+  router.handle(`${prefix}>`, async (subject, data) => {
+    const dispatch = await load();
+    return await dispatch.request(subject.slice(prefix.length), data);
   });
-
-  const request = <K extends ProjectRequest>(
-    name: K,
-    handler: (data: Input<K>) => Output<K> | Promise<Output<K>>,
-  ) =>
-    router.handle(projectSubject(project_id, name), (_, data) =>
-      handler(valid(() => projectRequests[name].request.parse(data ?? {}) as Input<K>)),
-    );
-  const stream = (name: ProjectStreamName, handler: (stream: ConatStream, params: unknown) => unknown) =>
-    router.handleStream(projectSubject(project_id, name), (_, params, stream) => {
-      const checked = valid(() => projectStreams[name].params.parse(params));
-      return handler(stream, checked);
-    });
-
-  request("hello", () => ({ project_id, pid: process.pid, started_at, home, user: around.user }));
-  request("terminal.list", () => ({ terminals: terminals.list() }));
-  request("terminal.create", (data) => terminals.create(data));
-  request("terminal.close", ({ terminal_id }) => {
-    terminals.close(terminal_id);
-    return {};
+  router.handleStream(`${prefix}>`, async (subject, params, stream) => {
+    const dispatch = await load();
+    await dispatch.stream(subject.slice(prefix.length), params, stream);
   });
-  request("terminal.rename", ({ terminal_id, name }) => {
-    const terminal = terminals.get(terminal_id);
-    terminal.rename(name);
-    return terminal.info();
-  });
-  request("terminal.restart", ({ terminal_id }) => {
-    const terminal = terminals.get(terminal_id);
-    terminal.restart();
-    return terminal.info();
-  });
-  stream("terminal.attach", (stream, raw) => {
-    const params = raw as z.output<(typeof projectStreams)["terminal.attach"]["params"]>;
-    terminals.get(params.terminal_id).attach(stream, params);
-  });
-
-  request("files.list", async (data) => await (await lazy.files()).listFolder(home, data));
-  request("files.stat", async ({ path }) => {
-    const { fileError } = await import("./file-error.ts");
-    const { resolvePath } = await import("./paths.ts");
-    try {
-      return await (await lazy.files()).statEntry(resolvePath(home, path));
-    } catch (error) {
-      throw fileError(error, path);
-    }
-  });
-  request("files.mkdir", async (data) => {
-    await (await lazy.files()).makeFolder(home, data);
-    return {};
-  });
-  request("files.rename", async (data) => {
-    await (await lazy.files()).renameEntry(home, data);
-    return {};
-  });
-  request("files.remove", async (data) => {
-    await (await lazy.files()).removeEntry(home, data);
-    return {};
-  });
-  request("ports", async () => ({ ports: await (await lazy.ports()).listeningPorts() }));
-
-  stream("exec", async (stream, params) => (await lazy.exec()).exec(stream, params, around, env));
-  stream("files.read", async (stream, params) => await (await lazy.files()).sendFile(stream, params, home));
-  stream(
-    "files.write",
-    async (stream, params) => await (await lazy.write()).receiveFile(stream, params, home),
-  );
-  stream("files.watch", async (stream, params) => (await lazy.watch()).watchPath(stream, params, home));
-
-  return { router, terminals };
-}
-
-/** What zod says of a request, as a problem with its paths. */
-function valid<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    const issues = (error as { issues?: { path: PropertyKey[]; message: string }[] }).issues;
-    if (issues === undefined) throw error;
-    throw new CodedError({
-      code: "request.invalid",
-      title: "The request to the project is not valid",
-      why: issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "),
-      status: 400,
-      errors: issues.map(({ path, message }) => ({ path: path.join("."), message })),
-    });
-  }
+  return {
+    router,
+    close: () => void loading?.then(({ terminals }) => terminals.closeAll()),
+  };
 }
