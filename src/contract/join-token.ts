@@ -22,6 +22,8 @@ export const joinTokenContentSchema = z.object({
   sshd_port: z.number().int().min(1).max(65535),
   /** `SHA256:…` of the hub's sshd host key. */
   ssh_fingerprint: z.string().startsWith("SHA256:"),
+  /** Login name for sshd: the user that runs it. */
+  ssh_user: z.string().min(1).max(64),
   /** base64 SHA-256 of the SubjectPublicKeyInfo of the hub's TLS key, as curl's --pinnedpubkey takes it. */
   tls_pin: z.string().min(40),
   /** 32 bytes, base64url. */

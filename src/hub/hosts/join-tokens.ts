@@ -18,6 +18,8 @@ export interface HubIdentity {
   https_port: number;
   sshd_port: number;
   ssh_fingerprint(): string;
+  /** Login name for sshd. */
+  ssh_user: string;
   tls_pin: string;
 }
 
@@ -67,6 +69,7 @@ export function createJoinTokens(db: Db, deps: { identity: HubIdentity; audit: A
         https_port: identity.https_port,
         sshd_port: identity.sshd_port,
         ssh_fingerprint: identity.ssh_fingerprint(),
+        ssh_user: identity.ssh_user,
         tls_pin: identity.tls_pin,
         secret,
         exp: Math.floor(expires.getTime() / 1000),

@@ -21,7 +21,6 @@ export function createPairing(deps: {
   grantPublicJwk: Record<string, unknown>;
   caPem: string;
   sshHostKey(): string;
-  sshUser: string;
   keysChanged(): Promise<void>;
 }) {
   /** The proof is a JWT by the key that the secret derives to, over the very key that is registered. */
@@ -84,7 +83,7 @@ export function createPairing(deps: {
         https_port: identity.https_port,
         sshd_port: identity.sshd_port,
         ssh_host_key: deps.sshHostKey(),
-        ssh_user: deps.sshUser,
+        ssh_user: identity.ssh_user,
         ports: { http: host.http_port, ssh: host.ssh_port },
         time: new Date().toISOString(),
       };

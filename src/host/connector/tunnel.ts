@@ -1,0 +1,215 @@
+/**
+ * The reverse tunnel: OpenSSH's client with the hub's pinned key and one ordinary session whose far end echoes. The
+ * session makes sshd set TCP_NODELAY (without it answers stall 40 ms), and its echo is the heartbeat.
+ */
+import type { Subprocess } from "bun";
+import { CodedError, type ProblemDetails } from "../../core/errors.ts";
+import { cleanEnv, exec } from "../../core/exec.ts";
+import { logger } from "../../core/log.ts";
+
+const log = logger("tunnel");
+
+export interface TunnelOptions {
+  address: string;
+  sshdPort: number;
+  user: string;
+  identity: string;
+  knownHosts: string;
+  /** Ports on the hub. */
+  remote: { http: number; ssh: number };
+  /** Ports here, on 127.0.0.1. */
+  local: { http: number; ssh: number };
+  /** The hub's HTTPS port, and the port here that leads to it through the tunnel. */
+  hubHttps: number;
+  localHub: number;
+}
+
+/** A heartbeat each 5 s, dead after 15 s without an answer: packets that are dropped, not refused, show in no other way. */
+export const HEARTBEAT_MS = 5_000;
+export const DEAD_AFTER_MS = 15_000;
+const UP_TIMEOUT_MS = 20_000;
+
+export type TunnelEnd = { kind: "lost" | "refused" | "host-key" | "ports-busy"; problem: ProblemDetails };
+
+/** Pure: the argument vector, so that a golden test holds it. */
+export function sshArgv(options: TunnelOptions, command: string[] = []): string[] {
+  const set = (option: string) => ["-o", option];
+  const forwards =
+    command.length > 0
+      ? []
+      : [
+          "-R",
+          `127.0.0.1:${options.remote.http}:127.0.0.1:${options.local.http}`,
+          "-R",
+          `0.0.0.0:${options.remote.ssh}:127.0.0.1:${options.local.ssh}`,
+          "-L",
+          `127.0.0.1:${options.localHub}:127.0.0.1:${options.hubHttps}`,
+        ];
+  return [
+    "ssh",
+    "-T",
+    "-F",
+    "none",
+    "-p",
+    String(options.sshdPort),
+    "-i",
+    options.identity,
+    ...set("IdentitiesOnly=yes"),
+    ...set("BatchMode=yes"),
+    ...set("StrictHostKeyChecking=yes"),
+    ...set(`UserKnownHostsFile=${options.knownHosts}`),
+    ...set("GlobalKnownHostsFile=/dev/null"),
+    ...set("HostKeyAlias=cocalc-hub"),
+    ...set("ServerAliveInterval=15"),
+    ...set("ServerAliveCountMax=3"),
+    ...set("ExitOnForwardFailure=yes"),
+    ...set("ConnectTimeout=10"),
+    ...set("ControlPath=none"),
+    ...set("LogLevel=ERROR"),
+    ...forwards,
+    `${options.user}@${options.address}`,
+    ...command,
+  ];
+}
+
+/** What ssh's last words mean. Pure. */
+export function judgeEnd(stderr: string, options: Pick<TunnelOptions, "address" | "sshdPort">): TunnelEnd {
+  const where = `${options.address}:${options.sshdPort}`;
+  const why = stderr.trim().split("\n").slice(-3).join(" ") || "the connection ended";
+  if (/REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/i.test(stderr)) {
+    return {
+      kind: "host-key",
+      problem: {
+        code: "tunnel.host-key-changed",
+        title: `The SSH server at ${where} shows another key than the hub had`,
+        why,
+        fix: "If the hub was set up anew, join this machine again with a new token. Otherwise somebody may be in between.",
+      },
+    };
+  }
+  if (/Permission denied/i.test(stderr)) {
+    return {
+      kind: "refused",
+      problem: {
+        code: "tunnel.key-refused",
+        title: `The hub at ${where} refuses this machine's key`,
+        why,
+        fix: "Its key was revoked, or the hub was set up anew: join again with a new token.",
+      },
+    };
+  }
+  if (/remote port forwarding failed/i.test(stderr)) {
+    return {
+      kind: "ports-busy",
+      problem: {
+        code: "tunnel.ports-busy",
+        title: "An earlier session still holds this host's ports on the hub",
+        why,
+      },
+    };
+  }
+  return {
+    kind: "lost",
+    problem: { code: "tunnel.lost", title: `No connection to the hub at ${where}`, why },
+  };
+}
+
+/** Runs one tunnel until it ends. `onUp` is called when the first heartbeat came back. */
+export async function runTunnel(
+  options: TunnelOptions,
+  hooks: { onUp: () => void; onBeat: (rtt_ms: number) => void; signal: AbortSignal },
+): Promise<TunnelEnd> {
+  const proc = Bun.spawn(sshArgv(options), {
+    cwd: "/",
+    env: cleanEnv(),
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const stop = () => proc.kill("SIGKILL");
+  hooks.signal.addEventListener("abort", stop, { once: true });
+  const stderr = new Response(proc.stderr).text();
+  const dead = heartbeat(proc, hooks);
+  const code = await proc.exited;
+  hooks.signal.removeEventListener("abort", stop);
+  dead.stop();
+  const text = await stderr;
+  if (dead.silent) {
+    return {
+      kind: "lost",
+      problem: {
+        code: "tunnel.silent",
+        title: "The tunnel fell silent",
+        why: `No heartbeat came back for ${DEAD_AFTER_MS / 1000} s: packets are lost on the way.`,
+        fix: "It connects again by itself once the network is back.",
+      },
+    };
+  }
+  log.info("ssh ended", { code, said: text.trim().slice(-300) });
+  return judgeEnd(text, options);
+}
+
+function heartbeat(
+  proc: Subprocess<"pipe", "pipe", "pipe">,
+  hooks: { onUp: () => void; onBeat: (rtt_ms: number) => void },
+): { stop: () => void; silent: boolean } {
+  const state = { silent: false, stop: () => {} };
+  const sent = new Map<number, number>();
+  let last = Date.now();
+  let next = 0;
+  let up = false;
+  const began = Date.now();
+  const beat = () => {
+    const limit = up ? DEAD_AFTER_MS : UP_TIMEOUT_MS;
+    if (Date.now() - (up ? last : began) > limit) {
+      state.silent = true;
+      proc.kill("SIGKILL");
+      return;
+    }
+    next += 1;
+    sent.set(next, performance.now());
+    try {
+      proc.stdin.write(`${next}\n`);
+      void proc.stdin.flush();
+    } catch {
+      // ssh is ending: proc.exited tells
+    }
+  };
+  beat();
+  const timer = setInterval(beat, HEARTBEAT_MS);
+  void (async () => {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of proc.stdout) {
+      rest += decoder.decode(chunk, { stream: true });
+      const lines = rest.split("\n");
+      rest = (lines.pop() ?? "").slice(-64);
+      for (const line of lines) {
+        const at = sent.get(Number(line));
+        if (at === undefined) continue;
+        sent.delete(Number(line));
+        last = Date.now();
+        hooks.onBeat(performance.now() - at);
+        if (!up) {
+          up = true;
+          hooks.onUp();
+        }
+      }
+    }
+  })().catch(() => {});
+  state.stop = () => clearInterval(timer);
+  return state;
+}
+
+/** Ends an earlier session of this very key that still holds the ports. */
+export async function takeOver(options: TunnelOptions): Promise<void> {
+  const result = await exec(sshArgv(options, ["takeover"]), { timeout: 20_000 });
+  log.info("asked the hub to end the stale session", { code: result.code });
+  if (result.code !== 0) {
+    throw new CodedError({
+      code: "tunnel.takeover-failed",
+      title: "The stale session could not be ended",
+      why: result.stderr,
+    });
+  }
+}

@@ -1,0 +1,136 @@
+/** The control link: one WebSocket to the hub, over which it commands and this host reports. */
+import { readFileSync } from "node:fs";
+import type { z } from "zod";
+import { type ConatClient, connect } from "../../conat/client.ts";
+import { Router } from "../../conat/router.ts";
+import { signAssertion } from "../../contract/grants.ts";
+import {
+  type HelloReply,
+  type HostVerb,
+  helloReplySchema,
+  hostVerbs,
+  type hubVerbs,
+} from "../../contract/host-control.ts";
+import { logger } from "../../core/log.ts";
+import type { HostPaths } from "../../core/paths.ts";
+import type { KeyPair } from "../../core/ssh-keys.ts";
+import type { ConnectorState } from "../connector/command.ts";
+import type { HostState } from "../state.ts";
+
+const log = logger("link");
+/** Shorter than the default: a host that lost its network must notice within half a minute. */
+const HEARTBEAT = { interval: 5_000, deadAfter: 15_000 };
+const MAX_BACKOFF_MS = 5_000;
+
+export type HostHandlers = {
+  [V in HostVerb]: (
+    request: z.output<(typeof hostVerbs)[V]["request"]>,
+  ) => Promise<z.input<(typeof hostVerbs)[V]["reply"]>>;
+};
+
+export interface HubLink {
+  /** Sends and waits until the hub took it; again after a lost link. */
+  tell<V extends keyof typeof hubVerbs>(verb: V, data: z.input<(typeof hubVerbs)[V]>): Promise<void>;
+  /** What the hub said at the last hello. */
+  hello(): HelloReply | undefined;
+  isConnected(): boolean;
+  /** An assertion for the hub's HTTP, and where it is. */
+  hubRequest(path: string): Promise<{ url: string; init: RequestInit }>;
+  close(): void;
+}
+
+export function createHubLink(options: {
+  state: HostState;
+  key: KeyPair;
+  paths: HostPaths;
+  /** Loopback port that leads to the hub through the tunnel, where its HTTPS cannot be reached. */
+  tunnelledHub: number;
+  handlers: HostHandlers;
+  onHello(reply: HelloReply): void;
+}): HubLink {
+  const { state } = options;
+  const tls = { ca: state.ca_pem, checkServerIdentity: () => undefined };
+  let attempt = 0;
+  let hello: HelloReply | undefined;
+
+  const router = new Router<"hub">();
+  for (const verb of Object.keys(options.handlers) as HostVerb[]) {
+    router.handle(`host.${state.host_id}.${verb}`, async (_subject, data) => {
+      const handler = options.handlers[verb] as (request: unknown) => Promise<unknown>;
+      return await handler(hostVerbs[verb].request.parse(data ?? {}));
+    });
+  }
+
+  /** Each address in turn, and the way through the tunnel's own forward. */
+  function origin(): string {
+    const direct = state.addresses.map(
+      (address) => `${address.includes(":") ? `[${address}]` : address}:${state.https_port}`,
+    );
+    const ways = state.kind === "local" ? direct : [...direct, `127.0.0.1:${options.tunnelledHub}`];
+    return ways[attempt % ways.length] ?? ways[0] ?? "";
+  }
+  async function bearer(): Promise<string> {
+    const assertion = await signAssertion(
+      "control",
+      {},
+      {
+        key: options.key.privateKey as never,
+        hubId: state.hub_id,
+        hostId: state.host_id,
+      },
+    );
+    return `Bearer ${assertion}`;
+  }
+
+  const client: ConatClient = connect({
+    url: () => `wss://${origin()}/conat`,
+    headers: async () => ({ authorization: await bearer() }),
+    tls,
+    heartbeat: HEARTBEAT,
+    maxBackoff: MAX_BACKOFF_MS,
+    onPeer(peer) {
+      router.attach(peer, { allow: [`host.${state.host_id}.>`], serve: [], data: "hub" });
+    },
+    onState(now) {
+      if (now.state === "waiting") {
+        attempt += 1;
+        log.warn("no control link", {
+          why: now.problem?.why ?? now.problem?.title,
+          problem: problemOfTunnel(),
+        });
+      }
+      if (now.state !== "connected") return;
+      log.info("control link up", { hub: origin() });
+      client
+        .request(`hub.${state.host_id}.hello`, {})
+        .then((reply) => {
+          hello = helloReplySchema.parse(reply);
+          options.onHello(hello);
+        })
+        .catch((error: unknown) => log.warn("hello failed", { why: String(error) }));
+    },
+  });
+
+  function problemOfTunnel(): string | undefined {
+    try {
+      return (JSON.parse(readFileSync(options.paths.connectorState, "utf8")) as ConnectorState).problem?.code;
+    } catch {
+      return undefined;
+    }
+  }
+
+  return {
+    async tell(verb, data) {
+      await client.request(`hub.${state.host_id}.${verb}`, data, { idempotent: true, timeout: 30_000 });
+    },
+    hello: () => hello,
+    isConnected: () => client.state.state === "connected",
+    async hubRequest(path) {
+      return {
+        url: `https://${origin()}${path}`,
+        init: { headers: { authorization: await bearer() }, tls } as RequestInit,
+      };
+    },
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,62 @@
+/** `cocalc-project-host up`: helper, daemon and connector under one supervisor, where there is no systemd. */
+import { join } from "node:path";
+import { command, common } from "../../core/cli.ts";
+import { loadConfig } from "../../core/config.ts";
+import { exec } from "../../core/exec.ts";
+import { acquireLock } from "../../core/lock.ts";
+import { logger } from "../../core/log.ts";
+import { ensureDir, hostPaths } from "../../core/paths.ts";
+import { ensureServiceUser, giveDir, isRoot } from "../../core/service-users.ts";
+import { type ChildSpec, supervise } from "../../core/supervise.ts";
+import { HOST_USER } from "../join/command.ts";
+
+const log = logger("up");
+const STOP_ALL_TIMEOUT_MS = 20_000;
+
+export default command({
+  meta: { name: "up", description: "Runs this machine's project host: helper, daemon, connector" },
+  args: {
+    ...common,
+    "base-port": { type: "string", description: "Base port of this machine; its HTTP is on base−198" },
+    "keep-projects": { type: "boolean", description: "Leave projects running at the end" },
+  },
+  async run({ args }) {
+    const { config } = loadConfig(process.env, { base_port: args["base-port"] });
+    const user = isRoot() ? await ensureServiceUser(HOST_USER.name, HOST_USER.home) : undefined;
+    const dataDir = args["data-dir"] ?? (user ? join(user.home, ".local/share/cocalc") : undefined);
+    const paths = hostPaths(dataDir);
+    ensureDir(paths.dir);
+    if (user) {
+      await giveDir(paths.dir, user);
+      await giveDir(paths.run, user);
+    } else ensureDir(paths.run);
+    const lock = acquireLock(join(paths.run, "up.lock"), "cocalc-project-host up");
+    const flags = [...(dataDir ? ["--data-dir", dataDir] : []), "--base-port", String(config.base_port)];
+    const self = process.execPath;
+    const child = (name: string, argv: string[], asRoot = false): ChildSpec => ({
+      name,
+      argv: [self, ...argv],
+      ...(user && !asRoot ? { user } : {}),
+    });
+    const supervisor = supervise();
+    if (user)
+      supervisor.start(child("helper", ["helper", ...(dataDir ? ["--data-dir", dataDir] : [])], true));
+    else log.warn("not root: no helper, so projects run without user-id ranges of their own");
+    supervisor.start(child("host", ["serve", ...flags]));
+    supervisor.start(child("connector", ["connector", ...flags]));
+    await new Promise<void>((resolve) => {
+      for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+    });
+    await supervisor.end("host");
+    if (!args["keep-projects"] && user) {
+      const stopped = await exec([self, "stop-all", ...(dataDir ? ["--data-dir", dataDir] : [])], {
+        timeout: STOP_ALL_TIMEOUT_MS,
+      });
+      if (stopped.code !== 0)
+        log.warn("not all projects could be stopped", { said: stopped.stderr.slice(-500) });
+    }
+    await supervisor.stop();
+    lock.release();
+    process.exit(0);
+  },
+});
