@@ -22,7 +22,8 @@ main() {
     ip netns exec "$ns" sh -c 'for f in all default lo; do
         f=/proc/sys/net/ipv6/conf/$f/disable_ipv6
         [ ! -e $f ] || echo 1 >$f
-      done'
+      done
+      echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range'
     {
       echo "link set lo up"
       prohibit "$@"

@@ -47,6 +47,12 @@ export async function openNetwork(ns: string, lan: Lan): Promise<void> {
   // A session of its own: it must survive the helper.
   const slirp = Bun.spawn(
     [
+      // Its sandbox (1.2) makes only "/" private before it drops the old root: where /run or /run/netns is a shared
+      // mount of its own, the unmounting reached the machine and took every named namespace with it (seen).
+      "unshare",
+      "--mount",
+      "--propagation",
+      "slave",
       "slirp4netns",
       "--mtu=65520",
       "--disable-host-loopback",

@@ -1,5 +1,5 @@
 /** The one template for a container's start, and the few other calls of podman. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import {
   AGENT_SOCKET_ENV,
   AGENT_SOCKET_PATH,
@@ -8,14 +8,28 @@ import {
 } from "../../contract/agent-protocol.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { cleanEnv, type ExecOptions, type ExecResult, exec } from "../../core/exec.ts";
+import { writeFileAtomic } from "../../core/state-file.ts";
 import { RANGE } from "./uid-ranges.ts";
 import type { StartParams } from "./verbs.ts";
 
 export const AGENT_BINARY = "/opt/cocalc/cocalc-project-host";
 /** Stop: what SIGTERM gives a project before SIGKILL. */
 export const STOP_SECONDS = 5;
-/** Open files in a project. */
+/** Open files and processes of one user in a project; the memory and pids limits are what really bounds it. */
 const NOFILE = 65_536;
+const NPROC = 1_048_576;
+
+/**
+ * Podman's own settings instead of the machine's: an admin's containers.conf must not change what isolates a project.
+ * Podman's default sysctl (ping_group_range) cannot be set from inside the user namespace: the guard sets it.
+ */
+const CONFIG = `[containers]
+default_sysctls = []
+base_hosts_file = "none"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+`;
 
 export interface Engine {
   podman: string;
@@ -24,6 +38,15 @@ export interface Engine {
   cgroup: "v2" | "v1";
   /** podman's `--init` needs catatonit; without it the image's tini does the same. */
   init: boolean;
+  /** Hard limits to give: without CAP_SYS_RESOURCE (root in a container) none above our own can be set. */
+  nofile: number;
+  nproc: number;
+}
+
+/** @example hardLimit("Max open files  1024  4096  files", "Max open files", 65536) === 4096 */
+export function hardLimit(limits: string, name: string, wanted: number): number {
+  const found = new RegExp(`^${name}\\s+\\S+\\s+(\\d+)`, "m").exec(limits)?.[1];
+  return found === undefined ? wanted : Math.min(wanted, Number(found));
 }
 
 function find(name: string): string | null {
@@ -48,7 +71,15 @@ export function findEngine(): Engine {
   if (runtime === null)
     throw missing("no-oci-runtime", cgroup === "v2" ? "crun" : "runc", cgroup === "v2" ? "crun" : "runc");
   const init = ["/usr/libexec/podman/catatonit", "/usr/bin/catatonit"].some((path) => existsSync(path));
-  return { podman, runtime, cgroup, init };
+  const limits = readFileSync("/proc/self/limits", "utf8");
+  return {
+    podman,
+    runtime,
+    cgroup,
+    init,
+    nofile: hardLimit(limits, "Max open files", NOFILE),
+    nproc: hardLimit(limits, "Max processes", NPROC),
+  };
 }
 
 export interface ContainerPlace {
@@ -123,7 +154,9 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
     "--pids-limit",
     String(params.pids),
     "--ulimit",
-    `nofile=${NOFILE}:${NOFILE}`,
+    `nofile=${engine.nofile}:${engine.nofile}`,
+    "--ulimit",
+    `nproc=${engine.nproc}:${engine.nproc}`,
     "--tmpfs",
     "/run:rw,mode=755,size=64m",
     "--volume",
@@ -170,13 +203,18 @@ export class Podman {
   readonly engine: Engine;
   #flags: string[];
 
+  #config: string;
+
   constructor(engine: Engine, storage: string, run: string) {
     this.engine = engine;
+    this.#config = `${run}/containers.conf`;
+    writeFileAtomic(this.#config, CONFIG);
     this.#flags = globalFlags(engine, storage, run);
   }
 
   async call(args: string[], options: ExecOptions = {}): Promise<ExecResult> {
-    return await exec([...this.#flags, ...args], { timeout: 60_000, ...options, cwd: "/" });
+    const env = { ...options.env, CONTAINERS_CONF: this.#config };
+    return await exec([...this.#flags, ...args], { timeout: 60_000, ...options, cwd: "/", env });
   }
 
   async run(place: ContainerPlace, params: StartParams): Promise<void> {

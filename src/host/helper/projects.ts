@@ -20,6 +20,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -229,6 +230,8 @@ export class HelperProjects {
         tini: imageHas(this.root, params.digest, "usr/bin/tini"),
       };
       rmSync(place.log, { force: true });
+      // There from before podman begins: whatever it leaves behind is then looked for.
+      writeFileSync(place.pidFile, "", { mode: 0o600 });
       await this.podman.run(place, params);
       lap("container");
     } catch (error) {

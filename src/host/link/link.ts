@@ -31,8 +31,8 @@ export type HostHandlers = {
 export interface HubLink {
   /** Sends and waits until the hub took it; again after a lost link. */
   tell<V extends keyof typeof hubVerbs>(verb: V, data: z.input<(typeof hubVerbs)[V]>): Promise<void>;
-  /** What the hub said at the last hello. */
-  hello(): HelloReply | undefined;
+  /** Asks the hub anew what there is. */
+  refresh(): Promise<HelloReply>;
   isConnected(): boolean;
   /** An assertion for the hub's HTTP, and where it is. */
   hubRequest(path: string): Promise<{ url: string; init: RequestInit }>;
@@ -51,7 +51,6 @@ export function createHubLink(options: {
   const { state } = options;
   const tls = { ca: state.ca_pem, checkServerIdentity: () => undefined };
   let attempt = 0;
-  let hello: HelloReply | undefined;
 
   const router = new Router<"hub">();
   for (const verb of Object.keys(options.handlers) as HostVerb[]) {
@@ -101,15 +100,17 @@ export function createHubLink(options: {
       }
       if (now.state !== "connected") return;
       log.info("control link up", { hub: origin() });
-      client
-        .request(`hub.${state.host_id}.hello`, {})
-        .then((reply) => {
-          hello = helloReplySchema.parse(reply);
-          options.onHello(hello);
-        })
+      refresh()
+        .then((reply) => options.onHello(reply))
         .catch((error: unknown) => log.warn("hello failed", { why: String(error) }));
     },
   });
+
+  async function refresh(): Promise<HelloReply> {
+    return helloReplySchema.parse(
+      await client.request(`hub.${state.host_id}.hello`, {}, { idempotent: true }),
+    );
+  }
 
   function problemOfTunnel(): string | undefined {
     try {
@@ -123,7 +124,7 @@ export function createHubLink(options: {
     async tell(verb, data) {
       await client.request(`hub.${state.host_id}.${verb}`, data, { idempotent: true, timeout: 30_000 });
     },
-    hello: () => hello,
+    refresh,
     isConnected: () => client.state.state === "connected",
     async hubRequest(path) {
       return {

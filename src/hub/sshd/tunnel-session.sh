@@ -22,7 +22,7 @@ takeover() {
 
 if [ "${SSH_ORIGINAL_COMMAND:-}" = takeover ]; then
   takeover
-  echo done
+  echo ended
   exit 0
 fi
 

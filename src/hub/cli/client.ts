@@ -1,0 +1,65 @@
+/** How a command reaches the hub: the unix socket of a local data directory, or COCALC_URL with COCALC_API_KEY. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { connect as connectConat } from "../../conat/client.ts";
+import type { Caller } from "../../conat/peer.ts";
+import { type ApiClient, createApiClient } from "../../contract/client.ts";
+import { loadConfig } from "../../core/config.ts";
+import { CodedError, EX } from "../../core/errors.ts";
+import { hubPaths } from "../../core/paths.ts";
+import { isRoot } from "../../core/service-users.ts";
+import { HUB_USER } from "../up/users.ts";
+
+export interface HubAccess {
+  api: ApiClient;
+  /** A message socket to a host, as the browser has it. */
+  host(hostId: string): Caller & { close(): void };
+}
+
+export function access(args: { "data-dir"?: string | undefined }): HubAccess {
+  const { config } = loadConfig(process.env);
+  if (args["data-dir"] === undefined && config.url !== null) return remote(config.url, config.api_key);
+  // As root on an installed machine the data is the service user's.
+  const fallback =
+    isRoot() && existsSync(HUB_USER.home) ? join(HUB_USER.home, ".local/share/cocalc") : undefined;
+  const { socket } = hubPaths(args["data-dir"] ?? fallback, config.data_dir ?? undefined);
+  if (!existsSync(socket)) {
+    throw new CodedError({
+      code: "hub.not-running",
+      title: `No hub runs with this data directory`,
+      why: `There is no ${socket}.`,
+      fix: "Start it, give the right --data-dir, or set COCALC_URL and COCALC_API_KEY for a hub elsewhere.",
+      command: "cocalc-hub up",
+      exit: EX.UNAVAILABLE,
+    });
+  }
+  return {
+    api: createApiClient({
+      base: "http://localhost",
+      fetch: (url, init) => fetch(url, { ...init, unix: socket } as RequestInit),
+    }),
+    host: (hostId) => connectConat({ url: `ws+unix://${socket}:/${hostId}/conat`, giveUp: () => true }),
+  };
+}
+
+function remote(url: string, key: string | null): HubAccess {
+  if (key === null) {
+    throw new CodedError({
+      code: "cli.no-api-key",
+      title: "COCALC_URL is set, but COCALC_API_KEY is not",
+      fix: "Make a key in the browser: Account, API keys.",
+      exit: EX.CONFIG,
+    });
+  }
+  const headers = { authorization: `Bearer ${key}` };
+  const base = url.replace(/\/+$/, "");
+  return {
+    api: createApiClient({ base, headers }),
+    host: (hostId) =>
+      connectConat({
+        url: `${base.replace(/^http/, "ws")}/${hostId}/conat`,
+        headers: () => headers,
+        giveUp: () => true,
+      }),
+  };
+}
