@@ -24,6 +24,8 @@ export function authOptions(secret: string) {
     secret,
     basePath: "/api/auth",
     telemetry: { enabled: false },
+    // That the base URL follows the request is meant: a hub is reached by several names.
+    logger: { level: "error" as const },
     emailAndPassword: {
       enabled: true,
       /** Accounts come by setup, invitation or an admin. */

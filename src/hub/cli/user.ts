@@ -5,11 +5,11 @@ import { access } from "./client.ts";
 
 const user = { type: "positional", required: true, description: "E-mail address or id" } as const;
 const role = {
-  type: "enum",
+  type: "enum" as const,
   options: ["user", "admin"],
   default: "user",
   description: "user or admin",
-} as const;
+};
 const line = (one: Account) =>
   `${one.account_id}  ${one.email}  ${one.role}${one.suspended ? "  suspended" : ""}`;
 
