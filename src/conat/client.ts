@@ -175,7 +175,7 @@ export class ConatClient implements Caller {
 
   async #connected(deadline: number, subject: string): Promise<Peer> {
     while (this.#peer === undefined) {
-      if (this.#isClosed()) throw disconnected("the client was closed");
+      if (this.#isClosed()) throw disconnected(this.#state.problem?.why ?? "the client was closed");
       const left = deadline - Date.now();
       if (left <= 0) {
         const problem = this.#state.problem;

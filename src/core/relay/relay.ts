@@ -183,7 +183,8 @@ export function relayUpgrade(
     return;
   }
   const outgoing = target.headersOut(endToEnd(pairs(req.rawHeaders)));
-  const headers: HeaderObject = { ...toBag(outgoing), Connection: "Upgrade", Upgrade: upgrade };
+  // Lower case: http-proxy-3 looks for `upgrade` there.
+  const headers: HeaderObject = { ...toBag(outgoing), connection: "Upgrade", upgrade };
   // http-proxy-3 reads both from the request.
   req.headers = headers;
   req.url = target.path;

@@ -1,6 +1,10 @@
 /** Puts the helper together: one lock per project, since two starts of one project would mount over each other. */
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:net";
+import { join } from "node:path";
+import type { Peer } from "../../conat/peer.ts";
+import { dialAgentPeer } from "../../contract/agent-dial.ts";
+import { runCommand } from "../../contract/project-client.ts";
 import { CodedError, EX, toProblem } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
@@ -13,6 +17,7 @@ import { type HelperHandlers, serveHelper } from "./server.ts";
 /** How often the guards follow a change of the machine's addresses. */
 const REFRESH_MS = 15_000;
 /** The agent of a throw-away project answers within this, or the check fails. */
+const CHECK_TIMEOUT_MS = 10_000;
 const CHECK_LIMITS = { memory_bytes: 256 * 2 ** 20, cpus: 1, pids: 64, lan: "blocked" } as const;
 
 class Turns {
@@ -31,6 +36,34 @@ class Turns {
     } finally {
       if (this.#last.get(key) === settled) this.#last.delete(key);
     }
+  }
+}
+
+/**
+ * A command in it, by the way that terminals go: through its agent. (`podman exec` says less: it fails where the
+ * kernel forbids joining the container's namespaces from outside, and projects run there all the same.)
+ */
+async function runInside(agentDir: string, token: string, project_id: string): Promise<void> {
+  const end = Date.now() + CHECK_TIMEOUT_MS;
+  let peer: Peer | undefined;
+  while (peer === undefined) {
+    try {
+      peer = await dialAgentPeer(join(agentDir, "agent.sock"), token);
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await Bun.sleep(20);
+    }
+  }
+  try {
+    const { exit } = await runCommand(peer, project_id, { argv: ["true"] });
+    if (exit.code === 0) return;
+    throw new CodedError({
+      code: "runtime.exec-failed",
+      title: "A command in a throw-away container failed",
+      why: `It ended with ${exit.code ?? exit.signal}.`,
+    });
+  } finally {
+    peer.close();
   }
 }
 
@@ -99,14 +132,7 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       try {
         await turns.take("prepare", () => ready().prepare(project_id, digest));
         await turns.take(project_id, () => ready().start(params));
-        const exec = await ready().podman.call(["exec", root.container(project_id), "true"]);
-        if (exec.code !== 0) {
-          throw new CodedError({
-            code: "runtime.exec-failed",
-            title: "A command in a throw-away container failed",
-            why: exec.stderr.trim(),
-          });
-        }
+        await runInside(root.agentDir(project_id), params.token, project_id);
       } finally {
         await turns.take(project_id, () => ready().remove(project_id));
       }

@@ -17,7 +17,8 @@ export const AGENT_BINARY = "/opt/cocalc/cocalc-project-host";
 export const STOP_SECONDS = 5;
 /** Open files and processes of one user in a project; the memory and pids limits are what really bounds it. */
 const NOFILE = 65_536;
-const NPROC = 1_048_576;
+// Podman lowers its own limit to this first (seen with 4.3.1); who lacks CAP_SYS_RESOURCE cannot raise it again.
+const NPROC = 32_768;
 
 /**
  * Podman's own settings instead of the machine's: an admin's containers.conf must not change what isolates a project.
