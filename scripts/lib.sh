@@ -5,10 +5,13 @@
 unset BUN_OPTIONS BUN_BE_BUN
 
 # sysexits(3)
-EX_USAGE=64
-EX_NOINPUT=66
-EX_UNAVAILABLE=69
-EX_SOFTWARE=70
+# shellcheck disable=SC2034 # for the scripts that read this file
+{
+  EX_USAGE=64
+  EX_NOINPUT=66
+  EX_UNAVAILABLE=69
+  EX_SOFTWARE=70
+}
 
 root=${root:?set root before reading lib.sh}
 bun_prefix=$root/.cache/bun
@@ -28,10 +31,7 @@ fail() {
 
 # Is there such a command? An ordinary user's PATH lacks the sbin directories.
 has() {
-  (
-    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-    command -v "$1" >/dev/null 2>&1
-  )
+  command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || [ -x "/usr/local/sbin/$1" ] || [ -x "/sbin/$1" ]
 }
 
 is_root() {
@@ -144,6 +144,70 @@ apt_command() {
 # was not there before.
 apt_install() {
   as_root sh "$root/scripts/lib-packages.sh" "$@"
+}
+
+# What hub and host are made of on this machine. Without the optional ones projects cannot start, or start slower.
+need_programs() {
+  need required sshd openssh-server "the tunnels of machines that join (the distribution's own sshd stays off)"
+  need required ssh-keygen openssh-client "keys, and the tunnel from a host to the hub"
+  need_file required /usr/lib/openssh/sftp-server openssh-sftp-server "backups over SFTP"
+  need required ip iproute2 "the network of projects"
+  need required setpriv util-linux "services that run as users of their own"
+  need optional podman podman "the containers that projects run in"
+  need optional newuidmap uidmap "user ids of their own for projects"
+  need optional mmdebstrap mmdebstrap "making the base image of projects"
+  need optional slirp4netns slirp4netns "the way from projects to the internet"
+  need optional fuse-overlayfs fuse-overlayfs "containers without root"
+  need optional zstd zstd "packing images"
+  if [ "$(stat -fc %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ]; then
+    has runc || need optional crun crun "starting containers"
+  else
+    need optional runc runc "starting containers where there is cgroup v1"
+  fi
+}
+
+# install_missing yes|no: installs what need noted. Without root, goes on if only optional ones lack; else exits 69.
+install_missing() {
+  # shellcheck disable=SC2086 # lists of package names
+  set -- "$1" $required_packages $optional_packages
+  install_wanted=$1
+  shift
+  [ $# -gt 0 ] || return 0
+  if [ "$install_wanted" = yes ] && has apt-get && need_root "installing the packages $*"; then
+    if apt_install "$@"; then
+      required_packages=
+      optional_packages=
+      return 0
+    fi
+    say "the packages could not all be installed"
+  fi
+  if [ -n "$required_packages" ]; then
+    install_sudo="sudo "
+    is_root && install_sudo=
+    say "To add what is missing, run:"
+    say "  $install_sudo$(apt_command "$@")"
+    exit "$EX_UNAVAILABLE"
+  fi
+  say "going on without:$optional_packages. \`cocalc-hub doctor\` says what that means; to add them: $(apt_command "$@")"
+}
+
+# give_id_range yes|no: containers of an ordinary user need a range of user ids.
+give_id_range() {
+  range_wanted=$1
+  is_root && return 0
+  has podman || return 0
+  range_user=$(id -un)
+  grep -qs "^$range_user:" /etc/subuid && grep -qs "^$range_user:" /etc/subgid && return 0
+  # The first free range above all that are given.
+  range_first=$(cat /etc/subuid /etc/subgid 2>/dev/null |
+    awk -F: 'BEGIN { top = 100000 } $2 + $3 > top { top = $2 + $3 } END { print top }')
+  set -- usermod --add-subuids "$range_first-$((range_first + 65535))" \
+    --add-subgids "$range_first-$((range_first + 65535))" "$range_user"
+  if [ "$range_wanted" = yes ] && need_root "a range of user ids for containers"; then
+    say "giving $range_user a range of user ids, for containers"
+    as_root "$@" && return 0
+  fi
+  say "projects cannot start before this user has a range of user ids. Run: sudo $*"
 }
 
 # --- Bun --------------------------------------------------------------------------------------------------------
