@@ -4,8 +4,6 @@ import type { IncomingMessage } from "node:http";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { exportJWK } from "jose";
-import { Peer } from "../conat/peer.ts";
-import { type WebSocketLike, webSocketTransport } from "../conat/transport-ws.ts";
 import { verifyAssertion } from "../contract/grants.ts";
 import type { Config, ConfigEntry } from "../core/config.ts";
 import { CodedError, messageOf } from "../core/errors.ts";
@@ -33,6 +31,7 @@ import { createHostService } from "./hosts/service.ts";
 import { createHostStore } from "./hosts/store.ts";
 import { createBrowserLinks } from "./live/browser-links.ts";
 import { createEvents } from "./live/events.ts";
+import { webSocketEcho } from "./live/self-echo.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createPairing } from "./pairing/pairing.ts";
 import { createProjectService } from "./projects/service.ts";
@@ -53,9 +52,9 @@ import { createTunnels } from "./tunnels/tunnels.ts";
 
 const log = logger("hub");
 const GUESSES = { limit: 20, windowMs: 60_000 };
+const SIGN_INS = { limit: 10, windowMs: 60_000 };
 /** Expired join tokens leave authorized_keys within this time; sshd itself refuses them by expiry-time before. */
 const KEYS_REFRESH_MS = 60_000;
-const WEBSOCKET_ECHO_TIMEOUT_MS = 5_000;
 
 export interface RunningHub {
   close(): Promise<void>;
@@ -233,6 +232,7 @@ export async function startHub(options: {
   const directory = createDirectory({ projects, hosts, accounts, ports, isUp: tunnels.isUp });
   events.onChanged((event) => {
     if (event.kind === "project" || event.kind === "user") directory.forget();
+    if (event.kind === "user") authenticator.forget();
   });
 
   async function hostOf(req: IncomingMessage): Promise<string | undefined> {
@@ -312,6 +312,8 @@ export async function startHub(options: {
     product: config.product,
     version: VERSION,
     guesses,
+    signIns: new FixedWindow(SIGN_INS.limit, SIGN_INS.windowMs),
+    forgetSessions: authenticator.forget,
     publicUrl: async () => lanUrls()[0] ?? `http://localhost:${ports.loopbackUi}`,
     doors: () => ({ loopback: `http://localhost:${ports.loopbackUi}`, lan: lanUrls() }),
   });
@@ -336,7 +338,12 @@ export async function startHub(options: {
       hostOf,
     }),
     controlLinks: links,
-    browserLinks: createBrowserLinks({ events, membersOf: projects.membersOf }),
+    browserLinks: createBrowserLinks({
+      events,
+      membersOf: projects.membersOf,
+      maySeeOperation: operations.maySee,
+      account: accounts.byId,
+    }),
     directory,
     projects,
     grants,
@@ -379,26 +386,5 @@ function issuerOf(jwt: string): string | undefined {
     return typeof payload.iss === "string" ? payload.iss : undefined;
   } catch {
     return undefined;
-  }
-}
-
-async function webSocketEcho(port: number, ca: string, token: string): Promise<number> {
-  const socket = new WebSocket(`wss://127.0.0.1:${port}/conat`, {
-    headers: { authorization: `Bearer ${token}` },
-    tls: { ca },
-  } as unknown as string[]);
-  const opened = new Promise<void>((resolve, reject) => {
-    socket.addEventListener("open", () => resolve());
-    socket.addEventListener("error", () => reject(new Error("the WebSocket was refused")));
-    setTimeout(() => reject(new Error("no answer in time")), WEBSOCKET_ECHO_TIMEOUT_MS);
-  });
-  const peer = new Peer(webSocketTransport(socket as unknown as WebSocketLike));
-  try {
-    await opened;
-    const began = performance.now();
-    await peer.request("hub.echo", { at: began }, { timeout: WEBSOCKET_ECHO_TIMEOUT_MS });
-    return performance.now() - began;
-  } finally {
-    peer.close();
   }
 }

@@ -12,6 +12,8 @@ export interface Authenticator {
   ): Promise<{ id: string; name: string; start: string; created_at: string; last_used_at: string | null }[]>;
   createKey(caller: Caller, name: string): Promise<{ id: string; name: string; key: string }>;
   deleteKey(caller: Caller, id: string): Promise<void>;
+  /** Somebody signed out, was suspended, or changed role: nothing is believed on memory any more. */
+  forget(): void;
 }
 
 /** A verified key or session is believed this long, so that a proxied request does not cost three queries. */
@@ -45,9 +47,12 @@ export function createAuthenticator(
 
   return {
     async authenticate(headers, secure) {
-      const credential = headers.get("authorization") ?? headers.get("cookie");
-      if (!credential) return null;
-      const key = `${secure} ${credential}`;
+      const authorization = headers.get("authorization");
+      const cookie = headers.get("cookie");
+      if (!authorization && !cookie) return null;
+      // All that decides is in the key: with one of the two alone, somebody's `Authorization: Basic x` would bring
+      // the caller whose cookie came beside the same header a moment before.
+      const key = JSON.stringify([secure, authorization, cookie]);
       const now = Date.now();
       const hit = cache.get(key);
       if (hit && hit.until > now) return hit.caller;
@@ -85,5 +90,6 @@ export function createAuthenticator(
         .execute();
       cache.clear();
     },
+    forget: () => cache.clear(),
   };
 }

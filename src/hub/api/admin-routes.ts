@@ -45,6 +45,10 @@ export function adminRoutes(api: Hono<ApiEnv>, deps: AdminRouteDeps): void {
   );
   api.get("/images", doc("Root file systems that projects can have", z.array(imageSchema)), (c) => {
     callerOf(c);
-    return c.json(deps.images.list());
+    return c.json(
+      deps.images
+        .list()
+        .map(({ image, digest, bytes, created }) => ({ image, digest, bytes, created_at: created })),
+    );
   });
 }

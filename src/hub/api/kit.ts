@@ -1,9 +1,10 @@
 /** What every route is made of: who asks, problems as problem+json, validation that names the field. */
 import type { Context, Env } from "hono";
+import { HTTPException } from "hono/http-exception";
 import { describeRoute, resolver, validator } from "hono-openapi";
 import { z } from "zod";
 import { problemSchema } from "../../contract/problem.ts";
-import { CodedError, toProblem } from "../../core/errors.ts";
+import { CodedError, EX, toProblem } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import type { Caller } from "../accounts/caller.ts";
 
@@ -42,6 +43,10 @@ export function localOnly(c: Context<ApiEnv>): Caller {
 
 export function problemResponse(error: unknown): Response {
   let problem = toProblem(error);
+  if (error instanceof HTTPException && error.status < 500) {
+    // Hono's own: a body that is not JSON.
+    problem = { code: "request.malformed", title: error.message, status: error.status, exit: EX.DATAERR };
+  }
   if (error instanceof z.ZodError) problem = invalid(error.issues);
   if (problem.code === "internal") {
     log.error("unexpected failure", error);

@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { z } from "zod";
 import { accountSchema, setupSchema, setupStatusSchema } from "../../contract/api.ts";
+import { CodedError } from "../../core/errors.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { type Auth, CLIENT_ADDRESS_HEADER } from "../accounts/auth.ts";
 import type { Setup } from "../accounts/setup.ts";
@@ -17,6 +18,29 @@ export interface SetupRouteDeps {
   version: string;
   /** Guesses at setup tokens and invitations, per address. */
   guesses: FixedWindow;
+  /** Guesses at passwords, per address. */
+  signIns: FixedWindow;
+  /** What is remembered of sessions is void. */
+  forgetSessions(): void;
+}
+
+const PASSWORD_ROUTES = new Set(["/sign-in/email", "/change-password"]);
+
+/** better-auth's refusals, in the words of all the others. */
+async function asProblem(response: Response): Promise<CodedError> {
+  const said = (await response.json().catch(() => ({}))) as { code?: unknown; message?: unknown };
+  const code = typeof said.code === "string" ? said.code.toLowerCase().replaceAll("_", "-") : "refused";
+  const wrong = code === "invalid-email-or-password";
+  return new CodedError({
+    code: `auth.${code}`,
+    title: wrong
+      ? "E-mail address or password is wrong"
+      : typeof said.message === "string"
+        ? said.message
+        : "Refused",
+    ...(wrong ? { fix: "Type both again; an admin can invite you anew if the password is lost." } : {}),
+    status: response.status,
+  });
 }
 
 /** Of better-auth only what the UI uses: the rest of its routes stays closed. */
@@ -79,9 +103,13 @@ export function setupRoutes(api: Hono<ApiEnv>, deps: SetupRouteDeps): void {
 
   for (const [method, path] of AUTH_ROUTES) {
     api.on(method, `/auth${path}`, doc(`better-auth: ${path}`, z.unknown()), async (c) => {
+      if (PASSWORD_ROUTES.has(path)) deps.signIns.take(c.env.address);
       const request = new Request(c.req.raw, { headers: new Headers(c.req.raw.headers) });
       request.headers.set(CLIENT_ADDRESS_HEADER, c.env.address);
-      return await authFor(c.env.secure).handler(request);
+      const response = await authFor(c.env.secure).handler(request);
+      if (method !== "GET") deps.forgetSessions();
+      if (response.status >= 400) throw await asProblem(response);
+      return response;
     });
   }
 }

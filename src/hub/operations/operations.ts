@@ -3,7 +3,7 @@
  * up again by its handler. Handlers are idempotent.
  */
 import type { Operation, Step } from "../../contract/api.ts";
-import { CodedError, type ProblemDetails, toProblem } from "../../core/errors.ts";
+import { CodedError, EX, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import { type Caller, notFound } from "../accounts/caller.ts";
@@ -23,6 +23,8 @@ export interface OperationContext {
 }
 export interface OperationHandler {
   steps: readonly [name: string, label: string][];
+  /** Kinds that end when this one is asked for on the same subject: a stop does not wait for a start. */
+  supersedes?: readonly string[];
   run(context: OperationContext): Promise<void>;
 }
 
@@ -49,7 +51,9 @@ function toOperation(row: OperationTable): Operation {
 
 export function createOperations(db: Db, deps: { events: Events }) {
   const handlers = new Map<string, OperationHandler>();
-  const running = new Map<string, AbortController>();
+  const running = new Map<string, { kind: string; subject: string; controller: AbortController }>();
+  /** Last in line per subject: a start and a stop of one project must not run at once. */
+  const lines = new Map<string, Promise<void>>();
   const now = () => new Date().toISOString();
 
   async function load(id: string): Promise<OperationTable | undefined> {
@@ -71,12 +75,34 @@ export function createOperations(db: Db, deps: { events: Events }) {
     await save(id, { steps: JSON.stringify(steps) });
   }
 
-  async function run(id: string): Promise<void> {
+  /** In line behind what runs for the same subject. */
+  function enqueue(id: string, kind: string, subject: string): void {
+    if (running.has(id)) return;
+    const ended = handlers.get(kind)?.supersedes ?? [];
+    for (const other of running.values()) {
+      if (other.subject === subject && ended.includes(other.kind)) other.controller.abort();
+    }
+    const controller = new AbortController();
+    running.set(id, { kind, subject, controller });
+    const before = lines.get(subject) ?? Promise.resolve();
+    const mine = before
+      .then(() => run(id, controller))
+      .catch((error: unknown) => log.error("an operation could not be kept", { operation_id: id }, error))
+      .finally(() => {
+        running.delete(id);
+        if (lines.get(subject) === mine) lines.delete(subject);
+      });
+    lines.set(subject, mine);
+  }
+
+  async function run(id: string, controller: AbortController): Promise<void> {
     const row = await load(id);
     const handler = row && handlers.get(row.kind);
-    if (!row || !handler || running.has(id)) return;
-    const controller = new AbortController();
-    running.set(id, controller);
+    if (!row || !handler) return;
+    if (controller.signal.aborted) {
+      await save(id, { state: "cancelled", finished_at: now() });
+      return;
+    }
     try {
       await save(id, { state: "running", attempt: row.attempt + 1 });
       await handler.run({
@@ -104,22 +130,25 @@ export function createOperations(db: Db, deps: { events: Events }) {
         problem: JSON.stringify(problem),
         finished_at: now(),
       });
-    } finally {
-      running.delete(id);
     }
   }
 
+  type Owner = Pick<OperationTable, "requested_by" | "subject_kind" | "subject_id">;
   /** Whoever asked, admins, and members of the project it is about. */
-  async function visible(caller: Caller, row: OperationTable): Promise<boolean> {
-    if (caller.admin || row.requested_by === caller.account_id) return true;
-    if (row.subject_kind !== "project") return false;
+  async function visible(caller: Caller, row: Owner): Promise<boolean> {
+    return (
+      caller.admin || row.requested_by === caller.account_id || (await memberRole(caller, row)) !== undefined
+    );
+  }
+  async function memberRole(caller: Caller, row: Owner): Promise<string | undefined> {
+    if (row.subject_kind !== "project") return undefined;
     const member = await db
       .selectFrom("members")
       .select("role")
       .where("project_id", "=", row.subject_id)
       .where("account_id", "=", caller.account_id)
       .executeTakeFirst();
-    return member !== undefined;
+    return member?.role;
   }
 
   return {
@@ -146,7 +175,7 @@ export function createOperations(db: Db, deps: { events: Events }) {
       };
       await db.insertInto("operations").values(row).execute();
       deps.events.changed("operation", row.operation_id);
-      void run(row.operation_id);
+      enqueue(row.operation_id, kind, subject.id);
       return toOperation(row);
     },
     async get(caller: Caller, id: string): Promise<Operation> {
@@ -168,19 +197,47 @@ export function createOperations(db: Db, deps: { events: Events }) {
     async cancel(caller: Caller, id: string): Promise<Operation> {
       const row = await load(id);
       if (!row || !(await visible(caller, row))) throw notFound("operation", id);
-      running.get(id)?.abort();
+      if (!caller.admin && (await memberRole(caller, row)) === "viewer") {
+        throw new CodedError({
+          code: "operation.role",
+          title: "A viewer cannot cancel it",
+          fix: "Ask whoever started it.",
+          status: 403,
+          exit: EX.NOPERM,
+        });
+      }
+      running.get(id)?.controller.abort();
       return toOperation((await load(id)) ?? row);
     },
-    /** After a start of the hub: takes up what was running when it ended. */
+    /** For live events. */
+    async maySee(caller: Caller, id: string): Promise<boolean> {
+      const row = await load(id);
+      return row !== undefined && (await visible(caller, row));
+    },
+    /** After a start of the hub: takes up what was running when it ended, in its order. */
     async resume(): Promise<void> {
       const rows = await db
         .selectFrom("operations")
-        .select(["operation_id", "attempt"])
+        .select(["operation_id", "kind", "subject_id", "attempt"])
         .where("state", "in", ["pending", "running"])
+        .orderBy("created_at")
         .execute();
       for (const row of rows) {
-        if (row.attempt < MAX_ATTEMPTS) void run(row.operation_id);
-        else await save(row.operation_id, { state: "failed", finished_at: now() });
+        if (row.attempt < MAX_ATTEMPTS) {
+          enqueue(row.operation_id, row.kind, row.subject_id);
+          continue;
+        }
+        const problem: ProblemDetails = {
+          code: "operation.too-many-attempts",
+          title: `It was begun ${row.attempt} times and did not end`,
+          why: "The hub ended each time before it was done.",
+          fix: "See the hub's log for why it ended, then start it again.",
+        };
+        await save(row.operation_id, {
+          state: "failed",
+          problem: JSON.stringify(problem),
+          finished_at: now(),
+        });
       }
     },
   };

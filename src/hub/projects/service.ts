@@ -119,6 +119,7 @@ export function createProjectService(deps: {
   });
   operations.register("project.stop", {
     steps: [["stopped", "It is stopped"]],
+    supersedes: ["project.start", "project.restart"],
     async run({ subject_id, signal, step }) {
       await step("stopped", { state: "running" });
       await projects.setDesired(subject_id, "stopped");
@@ -146,12 +147,19 @@ export function createProjectService(deps: {
   });
   operations.register("project.delete", {
     steps: [["removed", "Removed from its host"]],
+    supersedes: ["project.start", "project.restart", "project.stop"],
     async run({ subject_id, signal, step }) {
       if ((await projects.row(subject_id)) === undefined) return;
       await step("removed", { state: "running" });
       await projects.setDesired(subject_id, "deleted");
       await projects.setState(subject_id, "deleting");
-      await command(subject_id, "project.remove", signal);
+      try {
+        await command(subject_id, "project.remove", signal);
+      } catch (error) {
+        // It is not gone, and must not look as if it soon were: it can be deleted again.
+        await projects.setState(subject_id, "failed", toProblem(error));
+        throw error;
+      }
       await projects.remove(subject_id);
       await step("removed", { state: "done" });
     },
