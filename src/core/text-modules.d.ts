@@ -3,3 +3,6 @@ declare module "*.sh" {
   const text: string;
   export default text;
 }
+
+/** Style sheets that the bundler takes in. */
+declare module "*.css";

@@ -10,6 +10,20 @@ export interface SshdConfig {
   version: readonly [major: number, minor: number];
 }
 
+/** A path as one word of sshd_config: `%` begins a token there, a space ends a word. */
+function configPath(path: string): string {
+  const text = path.replaceAll("%", "%%");
+  return /[^\w./%@+-]/.test(text) ? `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"` : text;
+}
+
+/** A word for the shell that runs a forced command, bare where it needs no quotes. */
+export function shellWord(text: string): string {
+  return /[^\w./@%+=:-]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : text;
+}
+
+/** Text between the double quotes of an option in authorized_keys, where only `"` is escaped. */
+const optionText = (text: string) => text.replaceAll('"', '\\"');
+
 /** PerSourcePenalties (9.8): one refused host behind a NAT would lock out its siblings. */
 const hasPenalties = ([major, minor]: readonly [number, number]) => major > 9 || (major === 9 && minor >= 8);
 
@@ -17,9 +31,9 @@ export function renderSshdConfig(config: SshdConfig): string {
   const lines = [
     "# Rendered by cocalc-hub at each start; changes here are lost.",
     `Port ${config.port}`,
-    `HostKey ${config.hostKey}`,
+    `HostKey ${configPath(config.hostKey)}`,
     "PidFile none",
-    `AuthorizedKeysFile ${config.authorizedKeys}`,
+    `AuthorizedKeysFile ${configPath(config.authorizedKeys)}`,
     // StrictModes refuses every data dir below a group-writable directory and tells only its log: we check ourselves.
     "StrictModes no",
     "UsePAM no",
@@ -87,7 +101,7 @@ export function renderAuthorizedKeys(tunnels: TunnelKey[], pairings: PairingKey[
   const lines = tunnels.map((key) =>
     [
       "restrict,port-forwarding",
-      `command="exec ${paths.tunnelSession} ${tunnelPidFile(paths.runDir, key.host_id)}"`,
+      `command="${optionText(`exec ${shellWord(paths.tunnelSession)} ${shellWord(tunnelPidFile(paths.runDir, key.host_id))}`)}"`,
       `permitlisten="127.0.0.1:${key.http_port}"`,
       `permitlisten="0.0.0.0:${key.ssh_port}"`,
       `permitopen="127.0.0.1:${paths.httpsPort}" ${key.public_key} host ${key.host_id}`,
@@ -95,7 +109,7 @@ export function renderAuthorizedKeys(tunnels: TunnelKey[], pairings: PairingKey[
   );
   for (const key of pairings) {
     lines.push(
-      `restrict,expiry-time="${expiry(key.expires_at)}",command="${paths.pairCommand(key.token_id)}" ${key.public_key} pairing ${key.token_id}`,
+      `restrict,expiry-time="${expiry(key.expires_at)}",command="${optionText(paths.pairCommand(key.token_id))}" ${key.public_key} pairing ${key.token_id}`,
     );
   }
   return `${lines.join("\n")}\n`;

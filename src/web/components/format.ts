@@ -1,0 +1,34 @@
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+/** “38 min ago” under seven days, the date beyond. */
+export function ago(iso: string | null, now = Date.now()): string {
+  if (iso === null) return "never";
+  const ms = now - Date.parse(iso);
+  if (ms < MINUTE) return "just now";
+  if (ms < 60 * MINUTE) return `${Math.floor(ms / MINUTE)} min ago`;
+  if (ms < DAY) return `${Math.floor(ms / (60 * MINUTE))} h ago`;
+  if (ms < 7 * DAY) return `${Math.floor(ms / DAY)} d ago`;
+  return new Date(iso).toLocaleDateString();
+}
+
+/** Binary units, one decimal under 100. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value < 100 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/** Names are hostile text: what would hide or reorder is shown. */
+export function visible(name: string): string {
+  return name.replace(/[\p{Cc}\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu, "␣");
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,25 @@
+import "@fontsource-variable/inter/index.css";
+import "@fontsource-variable/jetbrains-mono/index.css";
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "@xterm/xterm/css/xterm.css";
+import "./styles.css";
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { createRoot } from "react-dom/client";
+import { queryClient } from "./api.ts";
+import { App } from "./app.tsx";
+import { theme } from "./theme.ts";
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <Notifications position="bottom-right" autoClose={6000} />
+      <QueryClientProvider client={queryClient}>
+        <App />
+      </QueryClientProvider>
+    </MantineProvider>,
+  );
+}

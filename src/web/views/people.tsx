@@ -1,0 +1,89 @@
+import { Button, Menu } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import type { Account } from "../../contract/api.ts";
+import { api, keys } from "../api.ts";
+import { CommandBlock, ErrorBlock, PageHead } from "../components/blocks.tsx";
+import { ago, plural, visible } from "../components/format.ts";
+
+export default function PeopleView(): ReactNode {
+  const users = useQuery({ queryKey: keys.users, queryFn: api.users.list });
+  const invite = useMutation({ mutationFn: () => api.users.invite("user") });
+  return (
+    <>
+      <PageHead title="People" note={users.data ? plural(users.data.length, "account") : undefined}>
+        <Button onClick={() => invite.mutate()} loading={invite.isPending}>
+          Invite somebody
+        </Button>
+      </PageHead>
+      <div className="body">
+        <ErrorBlock error={users.error ?? invite.error} />
+        {invite.data ? (
+          <CommandBlock
+            where={`Send this link; it works once, until ${new Date(invite.data.expires_at).toLocaleString()}`}
+            command={invite.data.url}
+          />
+        ) : null}
+      </div>
+      <table className="list">
+        <thead>
+          <tr>
+            <th>Name</th>
+            <th>E-mail address</th>
+            <th>Role</th>
+            <th>Since</th>
+            <th>
+              <span className="skip">Action</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {(users.data ?? []).map((account) => (
+            <PersonRow key={account.account_id} account={account} />
+          ))}
+        </tbody>
+      </table>
+    </>
+  );
+}
+
+function PersonRow({ account }: { account: Account }): ReactNode {
+  const update = useMutation({
+    mutationFn: (change: { role?: "admin" | "user"; suspended?: boolean }) =>
+      api.users.update(account.account_id, change),
+  });
+  return (
+    <tr>
+      <td>
+        <bdi>{visible(account.name)}</bdi>
+        {update.error ? <ErrorBlock error={update.error} /> : null}
+      </td>
+      <td>{account.email}</td>
+      <td>
+        {account.role === "admin" ? "Admin" : "User"}
+        {account.suspended ? ", suspended" : ""}
+      </td>
+      <td>{ago(account.created_at)}</td>
+      <td>
+        <Menu>
+          <Menu.Target>
+            <Button variant="default" size="xs" aria-label={`Change ${account.name}`}>
+              Change
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item onClick={() => update.mutate({ role: account.role === "admin" ? "user" : "admin" })}>
+              {account.role === "admin" ? "Make a user" : "Make an admin"}
+            </Menu.Item>
+            <Menu.Item
+              color={account.suspended ? "gray" : "red"}
+              onClick={() => update.mutate({ suspended: !account.suspended })}
+            >
+              {account.suspended ? "Let in again" : "Suspend"}
+            </Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      </td>
+    </tr>
+  );
+}

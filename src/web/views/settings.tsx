@@ -1,0 +1,81 @@
+import { Button, TextInput } from "@mantine/core";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useState } from "react";
+import type { Setting } from "../../contract/api.ts";
+import { api, keys, queryClient } from "../api.ts";
+import { ErrorBlock, PageHead } from "../components/blocks.tsx";
+
+export default function SettingsView(): ReactNode {
+  const settings = useQuery({ queryKey: keys.settings, queryFn: api.settings.list });
+  const all = settings.data ?? [];
+  return (
+    <>
+      <PageHead title="Settings" />
+      <div className="body" style={{ maxWidth: 720 }}>
+        <ErrorBlock error={settings.error} />
+        <div className="stack">
+          {all
+            .filter((one) => one.editable)
+            .map((one) => (
+              <SettingField key={one.key} setting={one} />
+            ))}
+        </div>
+        <h2 style={{ padding: "24px 0 8px" }}>Read when the hub starts</h2>
+        <table className="list">
+          <thead>
+            <tr>
+              <th>Key</th>
+              <th>Value</th>
+              <th>From</th>
+            </tr>
+          </thead>
+          <tbody>
+            {all
+              .filter((one) => !one.editable)
+              .map((one) => (
+                <tr key={one.key}>
+                  <td>
+                    <span className="mono">{one.key}</span>
+                    <div className="sub">{one.description}</div>
+                  </td>
+                  <td>{String(one.value ?? "not set")}</td>
+                  <td>{one.source}</td>
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </div>
+    </>
+  );
+}
+
+function SettingField({ setting }: { setting: Setting }): ReactNode {
+  const [value, setValue] = useState(String(setting.value ?? ""));
+  const save = useMutation({
+    mutationFn: () => api.settings.set({ [setting.key]: value }),
+    onSuccess: (all) => queryClient.setQueryData(keys.settings, all),
+  });
+  const changed = value !== String(setting.value ?? "");
+  return (
+    <form
+      onSubmit={(event: FormEvent) => {
+        event.preventDefault();
+        save.mutate();
+      }}
+    >
+      <div className="row" style={{ alignItems: "flex-end" }}>
+        <TextInput
+          style={{ flex: 1 }}
+          label={setting.key}
+          description={`${setting.description} (${setting.source})`}
+          value={value}
+          onChange={(event) => setValue(event.currentTarget.value)}
+        />
+        <Button type="submit" variant="default" disabled={!changed} loading={save.isPending}>
+          Save
+        </Button>
+      </div>
+      <ErrorBlock error={save.error} />
+    </form>
+  );
+}
