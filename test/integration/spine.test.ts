@@ -4,7 +4,7 @@
  * the same through its reverse tunnel. Real binaries, sshd, ssh, podman.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DoctorReport, Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
@@ -38,7 +38,7 @@ async function servesApp(hub: RunningHub, project: Project, apiKey: string, mark
     "--",
     "sh",
     "-c",
-    `mkdir -p www && echo ${marker} > www/hello.txt && (cd www && setsid python3 -m http.server 8000 --bind 127.0.0.1 >/dev/null 2>&1 &)`,
+    `mkdir -p www && echo ${marker} > www/hello.txt && (cd www && exec setsid python3 -m http.server 8000 --bind 127.0.0.1) >/dev/null 2>&1 </dev/null &`,
   );
   expect(started.stderr).toBe("");
   expect(started.code).toBe(0);
@@ -72,6 +72,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
     lab = await makeNatLab(31);
     hub = await startHub();
     hostDir = mkdtempSync(join(tmpdir(), "cc-host-"));
+    chmodSync(hostDir, 0o755);
   }, SLOW);
 
   afterAll(async () => {

@@ -28,7 +28,7 @@ export function Ports({
   );
   const program = (command: string) => visible(command.split(/\s+/)[0]?.split("/").pop() ?? "");
   return (
-    <footer className="ws-foot" aria-label="Ports">
+    <footer className="ws-foot">
       <span>Listening</span>
       {unique.map((one) => (
         <a

@@ -11,7 +11,7 @@ import { visible } from "../components/format.ts";
 import { Icon, Mark } from "../components/icons.tsx";
 import { ConnectionBanner } from "../components/shell.tsx";
 import { ProjectStateLabel } from "../components/state.tsx";
-import { type HostConnection, useHostSocket } from "../sockets/host-sockets.ts";
+import { type HostConnection, takeHostSocket } from "../sockets/host-sockets.ts";
 import { Files } from "./files.tsx";
 import { Ports } from "./ports.tsx";
 import { type Tab, Tabs, useTabs } from "./tabs.tsx";
@@ -54,7 +54,7 @@ function useConnection(project: Project): HostConnection | undefined {
   const { host_id, state } = project;
   useEffect(() => {
     if (host_id === null || state !== "running") return;
-    const mine = useHostSocket(host_id);
+    const mine = takeHostSocket(host_id);
     let live = true;
     // The socket's grant may be older than the project.
     mine

