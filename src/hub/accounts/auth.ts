@@ -4,7 +4,10 @@
  */
 import { apiKey } from "@better-auth/api-key";
 import { APIError, betterAuth } from "better-auth";
+import { logger } from "../../core/log.ts";
 import type { Db } from "../db/open.ts";
+
+const log = logger("accounts");
 
 /** Set by our server from the socket; whatever a client sends under this name is dropped. */
 export const CLIENT_ADDRESS_HEADER = "x-cocalc-client-address";
@@ -21,8 +24,11 @@ export function authOptions(secret: string) {
     secret,
     basePath: "/api/auth",
     telemetry: { enabled: false },
-    // That the base URL follows the request is meant: a hub is reached by several names.
-    logger: { level: "error" as const },
+    // Ours, so that lines are JSON. A wrong key is whoever's mistake, and no error of the hub's.
+    logger: {
+      level: "error" as const,
+      log: (_level: string, message: string) => log.debug(message),
+    },
     emailAndPassword: {
       enabled: true,
       /** Accounts come by setup, invitation or an admin. */

@@ -1,6 +1,6 @@
 /** bun:sqlite behind Kysely's own SQLite dialect, which expects better-sqlite3's interface. */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
-import { SqliteDialect } from "kysely";
+import { SqliteAdapter, SqliteDialect } from "kysely";
 
 type Param = SQLQueryBindings | boolean | Date | undefined;
 
@@ -12,17 +12,33 @@ function bind(value: unknown): SQLQueryBindings {
   return param === undefined ? null : param;
 }
 
+/**
+ * Kysely's own says that SQLite has no transactional DDL, which is not so: with it a migration that was interrupted
+ * leaves nothing behind, and two processes that migrate at once come one after the other.
+ */
+class TransactionalDdl extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+class Dialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new TransactionalDdl();
+  }
+}
+
 export function openSqlite(path: string): { dialect: SqliteDialect; close: () => void } {
   const db = new Database(path, { create: true, strict: false });
   // FULL: grants, tokens and placement must survive a power cut; 1,300 commits a second are plenty here.
   for (const pragma of ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"]) {
     db.run(`PRAGMA ${pragma}`);
   }
-  const dialect = new SqliteDialect({
+  const dialect = new Dialect({
     database: {
       close: () => db.close(),
       prepare(sql) {
-        const statement = db.prepare(sql);
+        // A transaction that reads and then writes would otherwise meet SQLITE_BUSY when another process wrote between.
+        const statement = db.prepare(sql === "begin" ? "begin immediate" : sql);
         return {
           reader: statement.columnNames.length > 0,
           all: (params) => statement.all(...params.map(bind)),
