@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type HubLab, openHubLab } from "../../../test/fixtures/hub-lab.ts";
+import { Peer } from "../../conat/peer.ts";
+import { memoryTransports } from "../../conat/transport-stream.ts";
+import { type Caller, LOCAL_ADMIN } from "../accounts/caller.ts";
+import { type BrowserLinks, createBrowserLinks } from "./browser-links.ts";
+
+let lab: HubLab;
+let links: BrowserLinks;
+beforeAll(async () => {
+  lab = await openHubLab();
+  links = createBrowserLinks({
+    events: lab.events,
+    membersOf: lab.projects.membersOf,
+    maySeeOperation: lab.operations.maySee,
+    account: lab.accounts.byId,
+  });
+});
+afterAll(() => lab.remove());
+
+function open(caller: Caller) {
+  const [near, far] = memoryTransports();
+  links.attach(new Peer(near, { heartbeat: false }), caller);
+  const peer = new Peer(far, { heartbeat: false });
+  const heard: string[] = [];
+  peer.subscribe("changed", (_subject, data) => heard.push((data as { kind: string }).kind));
+  let closed: string | undefined;
+  peer.onClose((error) => {
+    closed = error.code;
+  });
+  return { peer, heard, closed: () => closed };
+}
+const settle = () => Bun.sleep(20);
+
+test("each hears of what it may see alone", async () => {
+  const [owner, stranger, admin] = [
+    await lab.account("owner"),
+    await lab.account("stranger"),
+    await lab.account("admin", "admin"),
+  ];
+  const hostId = await lab.host("box");
+  const [a, b, c] = [open(owner), open(stranger), open(admin)];
+  await settle();
+  for (const one of [a, b, c]) one.heard.length = 0;
+  const project = await lab.projectService.create(owner, { name: "secret", host_id: hostId });
+  lab.events.changed("host", hostId);
+  lab.events.changed("token", "t");
+  lab.events.changed("settings", "hub");
+  await settle();
+  expect(a.heard).toEqual(["project", "settings"]);
+  expect(b.heard).toEqual(["settings"]);
+  expect(c.heard).toEqual(["host", "token", "settings"]);
+  const operation = await lab.projectService.act(owner, project.project_id, "start");
+  await settle();
+  expect(a.heard).toContain("operation");
+  expect(b.heard).not.toContain("operation");
+  await lab.operations.cancel(LOCAL_ADMIN, operation.operation_id);
+  for (const one of [a, b, c]) one.peer.close();
+});
+
+test("one browser's publication reaches no other", async () => {
+  const [a, b] = [open(await lab.account("p")), open(await lab.account("q"))];
+  await settle();
+  b.heard.length = 0;
+  a.peer.publish("changed", { kind: "host", id: "forged" });
+  await settle();
+  expect(b.heard).toEqual([]);
+  expect(await a.peer.request("hub.echo", { n: 1 })).toEqual({ n: 1 });
+});
+
+test("a socket ends with its account's suspension or change of role", async () => {
+  const [eve, bo] = [await lab.account("eve"), await lab.account("bo")];
+  const [a, b] = [open(eve), open(bo)];
+  await lab.accounts.rename(eve, "Eve");
+  await settle();
+  expect(a.closed()).toBeUndefined();
+  await lab.accounts.update(LOCAL_ADMIN, eve.account_id, { suspended: true });
+  await settle();
+  expect([a.closed() !== undefined, b.closed()]).toEqual([true, undefined]);
+});
