@@ -17,7 +17,11 @@ beforeAll(async () => {
 afterAll(() => lab.remove());
 
 /** What a machine sends, given the token a person pasted. */
-async function pairRequest(text: string, key = generateKeyPair(), signer?: ReturnType<typeof generateKeyPair>) {
+async function pairRequest(
+  text: string,
+  key = generateKeyPair(),
+  signer?: ReturnType<typeof generateKeyPair>,
+) {
   const token = decodeJoinToken(text);
   const pairing = signer ?? deriveKeyPair(Buffer.from(token.secret, "base64url"), pairingKeyInfo);
   const proof = await new SignJWT({ token_id: token.token_id, public_key: key.publicLine })
@@ -33,7 +37,11 @@ async function pairRequest(text: string, key = generateKeyPair(), signer?: Retur
   };
 }
 const newToken = async () => (await lab.hostService.createToken(admin)).token;
-const codeOf = (promise: Promise<unknown>) => promise.then(() => "none", (error) => error.code as string);
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "none",
+    (error) => error.code as string,
+  );
 
 test("a token is for the first key that comes with it, which may come again", async () => {
   const token = await newToken();
@@ -56,8 +64,11 @@ test("a token is for the first key that comes with it, which may come again", as
 
 test("a proof by another key, for another key, or none, is refused; so are spent tokens", async () => {
   const token = await newToken();
-  const pair = (request: Awaited<ReturnType<typeof pairRequest>>) => codeOf(lab.pairing.pair(request, "https"));
-  expect(await pair(await pairRequest(token, generateKeyPair(), generateKeyPair()))).toBe("join.proof-refused");
+  const pair = (request: Awaited<ReturnType<typeof pairRequest>>) =>
+    codeOf(lab.pairing.pair(request, "https"));
+  expect(await pair(await pairRequest(token, generateKeyPair(), generateKeyPair()))).toBe(
+    "join.proof-refused",
+  );
   const swapped = { ...(await pairRequest(token)), public_key: generateKeyPair().publicLine };
   expect(await pair(swapped)).toBe("join.proof-refused");
   const { proof: _, ...bare } = await pairRequest(token);
@@ -111,11 +122,15 @@ test("a revoked key gets no tunnel, its session ends, and it cannot join again",
 test("a changed key is taken only with the fingerprint of what was shown", async () => {
   const id = await lab.host("changed", 1e9, { kind: "self-host", self_host_mode: "local" });
   const key = generateKeyPair().publicLine;
-  expect(await codeOf(lab.hostService.acceptKey(admin, id, fingerprint(key)))).toBe("host.no-such-key-offered");
+  expect(await codeOf(lab.hostService.acceptKey(admin, id, fingerprint(key)))).toBe(
+    "host.no-such-key-offered",
+  );
   await lab.hosts.offerKey(id, key);
   const other = fingerprint(generateKeyPair().publicLine);
   expect(await codeOf(lab.hostService.acceptKey(admin, id, other))).toBe("host.no-such-key-offered");
-  expect((await lab.hostService.acceptKey(admin, id, fingerprint(key))).key_fingerprint).toBe(fingerprint(key));
+  expect((await lab.hostService.acceptKey(admin, id, fingerprint(key))).key_fingerprint).toBe(
+    fingerprint(key),
+  );
 });
 
 test("states follow the table; what is gone stays gone", async () => {
