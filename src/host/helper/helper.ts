@@ -15,7 +15,7 @@ import { openHelperRoot } from "./root.ts";
 import { type HelperHandlers, serveHelper } from "./server.ts";
 
 /** How often the guards follow a change of the machine's addresses. */
-const REFRESH_MS = 15_000;
+const REFRESH_MS = 5_000;
 /** The agent of a throw-away project answers within this, or the check fails. */
 const CHECK_TIMEOUT_MS = 10_000;
 const CHECK_LIMITS = { memory_bytes: 256 * 2 ** 20, cpus: 1, pids: 64, lan: "blocked" } as const;

@@ -1,5 +1,5 @@
 /** A project's network namespace: made, shut and then opened a crack, all before its container starts. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { CodedError, EX } from "../../core/errors.ts";
 import { cleanEnv, exec, execOk } from "../../core/exec.ts";
 import guard from "./guard.sh" with { type: "text" };
@@ -15,13 +15,20 @@ async function interfaces(): Promise<unknown> {
   return JSON.parse(await execOk(["ip", "-j", "addr"]));
 }
 
-/** The slirp4netns that serves a namespace: found by its arguments, since it must outlive the helper. */
-function slirpPids(ns: string): number[] {
-  const found: number[] = [];
-  for (const pid of new Bun.Glob("[0-9]*").scanSync({ cwd: "/proc", onlyFiles: false })) {
+const NETNS_DIR = "/run/netns/";
+
+/** Which slirp4netns serve which namespace: found by their arguments, since they must outlive the helper. */
+function slirpPids(): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
     try {
-      const argv = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
-      if (argv[0]?.endsWith("slirp4netns") && argv.includes(`/run/netns/${ns}`)) found.push(Number(pid));
+      const argv = readFileSync(`/proc/${name}/cmdline`, "latin1").split("\0");
+      if (!argv[0]?.endsWith("slirp4netns")) continue;
+      const path = argv.find((word) => word.startsWith(NETNS_DIR));
+      if (path === undefined) continue;
+      const ns = path.slice(NETNS_DIR.length);
+      found.set(ns, [...(found.get(ns) ?? []), Number(name)]);
     } catch {
       // It ended meanwhile.
     }
@@ -44,7 +51,11 @@ export async function openNetwork(ns: string, lan: Lan): Promise<void> {
   await closeNetwork(ns);
   await execOk(["ip", "netns", "add", ns]);
   await runGuard(ns, "shut", prohibited(await interfaces(), lan));
-  // A session of its own: it must survive the helper.
+  await startSlirp(ns);
+}
+
+/** The one way out, in a session of its own: it must survive the helper. */
+async function startSlirp(ns: string): Promise<void> {
   const slirp = Bun.spawn(
     [
       // Its sandbox (1.2) makes only "/" private before it drops the old root: where /run or /run/netns is a shared
@@ -59,7 +70,7 @@ export async function openNetwork(ns: string, lan: Lan): Promise<void> {
       "--enable-sandbox",
       "--enable-seccomp",
       "--netns-type=path",
-      `/run/netns/${ns}`,
+      `${NETNS_DIR}${ns}`,
       "tap0",
     ],
     { cwd: "/", env: cleanEnv(), stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true },
@@ -69,21 +80,28 @@ export async function openNetwork(ns: string, lan: Lan): Promise<void> {
 }
 
 export async function closeNetwork(ns: string): Promise<void> {
-  for (const pid of slirpPids(ns)) {
+  for (const pid of slirpPids().get(ns) ?? []) {
     try {
       process.kill(pid, "SIGKILL");
     } catch {
       // Gone already.
     }
   }
-  if (existsSync(`/run/netns/${ns}`)) await exec(["ip", "netns", "del", ns]);
+  if (existsSync(`${NETNS_DIR}${ns}`)) await exec(["ip", "netns", "del", ns]);
 }
 
-/** After the machine got another address: the new one is shut in every namespace. Returns what is prohibited now. */
+/**
+ * What time does to running projects' networks: the machine got another address, which is shut in every namespace;
+ * a slirp4netns died (out of memory), and another takes its place. The prohibitions never went away meanwhile.
+ */
 export async function refreshNetworks(running: { ns: string; lan: Lan }[]): Promise<void> {
+  if (running.length === 0) return;
   const now = await interfaces();
+  const serving = slirpPids();
   for (const { ns, lan } of running) {
-    if (existsSync(`/run/netns/${ns}`)) await runGuard(ns, "refresh", prohibited(now, lan));
+    if (!existsSync(`${NETNS_DIR}${ns}`)) continue;
+    await runGuard(ns, "refresh", prohibited(now, lan));
+    if (!serving.has(ns)) await startSlirp(ns);
   }
 }
 

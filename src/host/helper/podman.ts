@@ -132,6 +132,8 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
   return [
     "run",
     "--detach",
+    // After a power loss /run is empty and podman's records are not: the dead container of that name goes first.
+    "--replace",
     "--name",
     place.name,
     "--hostname",

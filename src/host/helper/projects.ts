@@ -347,7 +347,10 @@ export class HelperProjects {
       for (const name of readdirSync(dir)) {
         if (short.has(name)) continue;
         await unmountAll(join(dir, name));
-        rmSync(this.root.check(join(dir, name)), { recursive: true, force: true });
+        const path = this.root.check(join(dir, name));
+        // A mount point is removed as the empty directory it must be: never what something mounted meanwhile holds.
+        if (kind === "p") rmSync(path, { recursive: true, force: true });
+        else rmdirSync(path);
         removed.push(`${kind}/${name}`);
       }
     }

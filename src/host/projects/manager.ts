@@ -52,6 +52,7 @@ export class ProjectManager {
   readonly #starts = new PQueue({ concurrency: PARALLEL_STARTS });
   #waiting: string[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
+  #closed = false;
 
   constructor(deps: ManagerDeps) {
     this.#deps = deps;
@@ -65,8 +66,11 @@ export class ProjectManager {
     this.#timer = setInterval(() => void this.#reconcile(), RECONCILE_MS);
   }
 
+  /** Projects live on; nothing is started any more. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#timer);
+    this.#starts.clear();
   }
 
   #entry(record: ProjectRecord): Entry {
@@ -320,7 +324,7 @@ export class ProjectManager {
 
   #reconciling = false;
   async #reconcile(): Promise<void> {
-    if (this.#reconciling) return;
+    if (this.#reconciling || this.#closed) return;
     this.#reconciling = true;
     try {
       const needy = [...this.#entries.values()].filter(
