@@ -91,6 +91,7 @@ export function createApiClient(options: ApiClientOptions = {}) {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (error) {
+      if (error instanceof CodedError) throw error;
       throw new CodedError(
         {
           code: "hub.unreachable",

@@ -1,12 +1,12 @@
 /** The hub, put together: each part is made once, with what it needs and no more. */
 import { createPublicKey, randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { exportJWK } from "jose";
 import { verifyAssertion } from "../contract/grants.ts";
 import type { Config, ConfigEntry } from "../core/config.ts";
 import { CodedError, messageOf } from "../core/errors.ts";
+import { execOk } from "../core/exec.ts";
 import { randomToken } from "../core/ids.ts";
 import { logger } from "../core/log.ts";
 import { ensureDir, type HubPaths } from "../core/paths.ts";
@@ -107,7 +107,7 @@ export async function startHub(options: {
     https_port: ports.https,
     sshd_port: ports.sshd,
     ssh_fingerprint: () => fingerprint(sshPair.publicLine),
-    ssh_user: userInfo().username,
+    ssh_user: await loginName(),
     tls_pin: tls.pin,
   };
   const hosts = createHostStore(db, { ports, events });
@@ -368,6 +368,11 @@ export async function startHub(options: {
       await db.destroy();
     },
   };
+}
+
+/** By uid: Bun's userInfo() believes $USER, which says root after sudo and nothing in a unit. */
+async function loginName(): Promise<string> {
+  return (await execOk(["id", "-un"])).trim();
 }
 
 function uuidOf(bytes: Buffer): string {

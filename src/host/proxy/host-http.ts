@@ -58,7 +58,11 @@ class SpliceAgent extends Agent {
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     this.#dial().then(
-      (stream) => callback?.(null, stream),
+      (stream) => {
+        callback?.(null, stream);
+        // It comes paused, so that nothing is lost before somebody listens; Bun's client does not resume it.
+        stream.resume();
+      },
       (error: Error) => callback?.(error, undefined as never),
     );
     return undefined;

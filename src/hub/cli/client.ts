@@ -1,11 +1,12 @@
 /** How a command reaches the hub: the unix socket of a local data directory, or COCALC_URL with COCALC_API_KEY. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { connect as connectConat } from "../../conat/client.ts";
 import type { Caller } from "../../conat/peer.ts";
 import { type ApiClient, createApiClient } from "../../contract/client.ts";
 import { loadConfig } from "../../core/config.ts";
-import { CodedError, EX } from "../../core/errors.ts";
+import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { hubPaths } from "../../core/paths.ts";
 import { isRoot } from "../../core/service-users.ts";
 import { HUB_USER } from "../up/users.ts";
@@ -42,6 +43,9 @@ export function access(args: { "data-dir"?: string | undefined }): HubAccess {
   };
 }
 
+/** What Bun and OpenSSL say when nobody they know signed the certificate. */
+const UNKNOWN_CA = /certificate|CERT_|self[- ]signed/i;
+
 function remote(url: string, key: string | null): HubAccess {
   if (key === null) {
     throw new CodedError({
@@ -53,13 +57,61 @@ function remote(url: string, key: string | null): HubAccess {
   }
   const headers = { authorization: `Bearer ${key}` };
   const base = url.replace(/\/+$/, "");
+  // Read by us, because Bun's WebSocket does not look at this variable, only its fetch does.
+  const caFile = process.env.NODE_EXTRA_CA_CERTS;
+  const tls = caFile ? { ca: [...rootCertificates, readText(caFile)] } : undefined;
   return {
-    api: createApiClient({ base, headers }),
+    api: createApiClient({
+      base,
+      headers,
+      async fetch(target, init) {
+        try {
+          return await fetch(target, { ...init, ...(tls ? { tls } : {}) } as RequestInit);
+        } catch (error) {
+          if (!UNKNOWN_CA.test(messageOf(error))) throw error;
+          throw new CodedError(
+            {
+              code: "hub.unknown-certificate",
+              title: `Nobody this machine trusts signed the certificate of ${base}`,
+              why: `${messageOf(error)}. A hub without a certificate of yours has its own CA.`,
+              fix: "Copy ca.pem from the hub's data directory (launchpad/tls/ca.pem) over a way you trust, and name it:",
+              command: "export NODE_EXTRA_CA_CERTS=ca.pem",
+              exit: EX.NOPERM,
+            },
+            { cause: error },
+          );
+        }
+      },
+    }),
     host: (hostId) =>
       connectConat({
         url: `${base.replace(/^http/, "ws")}/${hostId}/conat`,
         headers: () => headers,
+        ...(tls ? { tls } : {}),
         giveUp: () => true,
       }),
   };
+}
+
+/** A file named on the command line; `cli.unreadable-file` when it cannot be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CodedError(
+      {
+        code: "cli.unreadable-file",
+        title: `The file ${path} cannot be read`,
+        why: messageOf(error),
+        exit: EX.NOINPUT,
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** The first line of a file, or of standard input for `-`. */
+export async function readPassword(path: string): Promise<string> {
+  const text = path === "-" ? await Bun.stdin.text() : readText(path);
+  return text.split(/\r?\n/)[0] ?? "";
 }

@@ -1,7 +1,5 @@
-import { readFileSync } from "node:fs";
 import { command, common, print } from "../../core/cli.ts";
-import { CodedError, EX, messageOf } from "../../core/errors.ts";
-import { access } from "./client.ts";
+import { access, readPassword } from "./client.ts";
 
 export default command({
   meta: { name: "setup", description: "Makes the first account, an admin, without a browser" },
@@ -21,19 +19,7 @@ export default command({
     },
   },
   async run({ args }) {
-    const file = args["password-file"];
-    let text: string;
-    try {
-      text = file === "-" ? await Bun.stdin.text() : readFileSync(file, "utf8");
-    } catch (error) {
-      throw new CodedError({
-        code: "cli.password-file",
-        title: `The password file ${file} cannot be read`,
-        why: messageOf(error),
-        exit: EX.NOINPUT,
-      });
-    }
-    const password = text.split("\n")[0] ?? "";
+    const password = await readPassword(args["password-file"]);
     const { api } = access(args);
     const account = await api.setup.run({
       // Over the unix socket the token is not asked for: whoever can open it is the administrator already.

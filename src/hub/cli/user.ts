@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import type { Account } from "../../contract/api.ts";
 import { command, common, print, table } from "../../core/cli.ts";
-import { access } from "./client.ts";
+import { access, readPassword } from "./client.ts";
 
 const user = { type: "positional", required: true, description: "E-mail address or id" } as const;
 const role = {
@@ -42,7 +41,7 @@ export default command({
         },
       },
       async run({ args }) {
-        const password = readFileSync(args["password-file"], "utf8").split("\n")[0] ?? "";
+        const password = await readPassword(args["password-file"]);
         const { email, name } = args;
         print(
           args,

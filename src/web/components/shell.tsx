@@ -86,7 +86,9 @@ export function Shell({
           {me.name}
         </Nav>
       </nav>
-      <main className="page" id="page">
+      {/* A scrolling region must be reachable by key. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: so that keys scroll it */}
+      <main className="page" id="page" tabIndex={0}>
         <ConnectionBanner connection={connection} />
         {children}
       </main>
