@@ -91,6 +91,7 @@ export class Peer implements Caller {
   rtt: number | undefined;
   #transport: Transport;
   #service: PeerService | undefined;
+  #onSubscriberError: ((subject: string, error: unknown) => void) | undefined;
   #mine = new Map<number, Channel>();
   #theirs = new Map<number, Channel>();
   #next = 1;
@@ -104,10 +105,16 @@ export class Peer implements Caller {
   /** `heartbeat` false where the kernel tells of a dead peer by itself (unix sockets). */
   constructor(
     transport: Transport,
-    options: { service?: PeerService; heartbeat?: false | { interval: number; deadAfter: number } } = {},
+    options: {
+      service?: PeerService;
+      heartbeat?: false | { interval: number; deadAfter: number };
+      /** A publication was malformed, or a subscriber threw on it (its schema did not fit): for a log. */
+      onSubscriberError?: (subject: string, error: unknown) => void;
+    } = {},
   ) {
     this.#transport = transport;
     this.#service = options.service;
+    this.#onSubscriberError = options.onSubscriberError;
     const beat = options.heartbeat ?? { interval: HEARTBEAT_MS, deadAfter: DEAD_AFTER_MS };
     if (beat !== false) this.#heartbeat = setInterval(() => this.#beat(beat.deadAfter), beat.interval);
     // Not at once: frames that came early must find the service that our maker is about to set.
@@ -347,7 +354,13 @@ export class Peer implements Caller {
         if (!isSubject(subject)) throw protocolError("a publication without a subject");
         this.#service?.published(this, subject, json);
         for (const { pattern, callback } of [...this.#subscriptions.values()]) {
-          if (matches(pattern, subject)) callback(subject, decodeJson(json));
+          if (!matches(pattern, subject)) continue;
+          try {
+            callback(subject, decodeJson(json));
+          } catch (error) {
+            // Somebody else's publication, which a router passed on: no reason to leave the router.
+            this.#onSubscriberError?.(subject, error);
+          }
         }
         return;
       }

@@ -171,6 +171,59 @@ describe("router", () => {
     expect(await codeOf(stream.write(new Uint8Array(1)))).toBe("conat.forbidden");
   });
 
+  test("malformed content in a relayed stream breaks that stream alone, from either side", async () => {
+    const { router, browser, agent, agentEnd } = triangle();
+    agent.handle("project.A.add", (_, data) => data);
+    agent.handleStream("project.A.open", () => {});
+    const [evil, end] = memoryTransports();
+    router.attach(new Peer(end, { heartbeat: false }), { allow: ["project.A.>"], serve: [], data: "eve" });
+    evil.start({ frame() {}, closed() {} });
+    const noJson = new Uint8Array([0xff, 0x7b]);
+    for (const [channel, type] of [
+      [1, FRAME.MESSAGE],
+      [2, FRAME.RESET],
+      [3, FRAME.CREDIT],
+    ] as const) {
+      evil.send(encodeFrame(FRAME.OPEN, channel, encodeAddressed("project.A.open", encodeJson({}))));
+      evil.send(encodeFrame(type, channel, noJson));
+    }
+    await turn();
+    expect(await browser.request("project.A.add", 5)).toBe(5);
+    expect(agentEnd.closed).toBe(false);
+
+    // A project's agent that answers with garbage must not cost the browser its socket to the host.
+    const [liar, liarEnd] = memoryTransports();
+    router.attach(new Peer(liarEnd, { heartbeat: false }), {
+      allow: [],
+      serve: ["project.A.lie.>"],
+      data: "liar",
+    });
+    liar.start({
+      frame({ type, channel }) {
+        if (type === FRAME.REQUEST) liar.send(encodeFrame(FRAME.REPLY, channel + 0x8000_0000, noJson));
+        if (type !== FRAME.OPEN) return;
+        liar.send(encodeFrame(FRAME.ACCEPT, channel + 0x8000_0000));
+        liar.send(encodeFrame(FRAME.MESSAGE, channel + 0x8000_0000, noJson));
+      },
+      closed() {},
+    });
+    expect(await codeOf(browser.request("project.A.lie.ask"))).toBe("conat.malformed");
+    const stream = await browser.openStream("project.A.lie.open");
+    const error = await new Promise<CodedError | undefined>((resolve) => stream.onClose(resolve));
+    expect(error?.code).toBe("conat.malformed");
+    const seen: unknown[] = [];
+    browser.subscribe("project.A.>", (_, data) => {
+      seen.push(data);
+      throw new Error("the subscriber's schema does not fit");
+    });
+    await turn();
+    agentEnd.publish("project.A.changed", 1);
+    liar.send(encodeFrame(FRAME.PUBLISH, 0, encodeAddressed("project.A.lie.news", noJson)));
+    await turn();
+    expect(seen).toEqual([1]);
+    expect(browser.closed).toBe(false);
+  });
+
   test("a hostile peer is closed, and harms nobody else", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -183,6 +236,7 @@ describe("router", () => {
               fc.constant(encodeAddressed("project.A.open", encodeJson({}))),
               fc.constant(encodeAddressed("project.A.add", encodeJson([1]))),
               fc.constant(encodeU32(0xffff_ffff)),
+              fc.constant(encodeJson({ type: "resize" })),
               fc.constant(new Uint8Array(300_000)),
             ),
           ),
@@ -206,7 +260,7 @@ describe("router", () => {
           expect(await browser.request("project.A.add", 5)).toBe(5);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 400 },
     );
   });
 });

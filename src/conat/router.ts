@@ -184,8 +184,10 @@ export class Router<D = unknown> implements PeerService {
   published(peer: Peer, subject: string, json: Uint8Array): void {
     const attachment = this.#attachments.get(peer);
     if (attachment === undefined || !(attachment.mayCall(subject) || attachment.serves(subject))) return;
+    // Parsed even when nobody here listens: malformed JSON ends its sender's connection, and goes no further.
+    const data = decodeJson(json);
     for (const { pattern, callback } of [...this.#subscriptions]) {
-      if (matches(pattern, subject)) callback(subject, decodeJson(json), { attachment, peer });
+      if (matches(pattern, subject)) callback(subject, data, { attachment, peer });
     }
     this.#deliver(subject, json, peer);
   }

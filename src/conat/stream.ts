@@ -133,9 +133,20 @@ export class ConatStream {
     else this.#onClose.push(callback);
   }
 
-  /** From the peer: a frame of this channel. Throws `conat.protocol` when the other side broke the rules. */
+  /**
+   * From the peer: a frame of this channel. One that breaks the rules breaks this stream, never the connection:
+   * behind a relay the connection is shared with people who did nothing wrong.
+   */
   receive(type: FrameType, payload: Uint8Array): void {
     if (this.#closed) return;
+    try {
+      this.#take(type, payload);
+    } catch (error) {
+      this.reset(error);
+    }
+  }
+
+  #take(type: FrameType, payload: Uint8Array): void {
     switch (type) {
       case FRAME.DATA:
         this.#allowance -= payload.length;

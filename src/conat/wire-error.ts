@@ -32,8 +32,15 @@ export function sanitizeProblem(value: unknown): ProblemDetails {
   return problem;
 }
 
+/** Never throws: an error that is itself malformed is an error all the same. */
 export function decodeProblem(payload: Uint8Array): CodedError {
-  return new CodedError(sanitizeProblem(decodeJson(payload)));
+  let value: unknown;
+  try {
+    value = decodeJson(payload);
+  } catch {
+    value = undefined;
+  }
+  return new CodedError(sanitizeProblem(value));
 }
 
 export function disconnected(why?: string): CodedError {
