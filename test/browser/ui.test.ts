@@ -111,6 +111,7 @@ describe.skipIf(!CAN)("the UI in Chromium (needs root for podman, and Chromium)"
       await page.getByText("made-by-terminal.txt", { exact: true }).click();
       await page.locator(".cm-content").click();
       await page.keyboard.type("written in the editor");
+      await page.getByTitle("Not saved").waitFor();
       await page.keyboard.press("Control+s");
       await page.waitForFunction(
         () => !document.querySelector('[role="tab"][aria-selected="true"]')?.textContent?.includes("●"),
