@@ -14,14 +14,22 @@ const details = (one: Project) =>
     ...(one.problem ? [`problem  ${one.problem.title}  [${one.problem.code}]`] : []),
   ].join("\n");
 
+/** citty reads `--no-wait` as the opposite of this one. */
+const wait = {
+  type: "boolean",
+  default: true,
+  description: "Wait for the end",
+  negativeDescription: "Print the operation's id at once",
+} as const;
+
 const act = (verb: "start" | "stop" | "restart", description: string) =>
   command({
     meta: { name: verb, description },
-    args: { ...common, project, "no-wait": { type: "boolean", description: "Do not wait for the end" } },
+    args: { ...common, project, wait },
     async run({ args }) {
       const { api } = access(args);
       const started = await api.projects[verb](args.project);
-      if (args["no-wait"]) {
+      if (args.wait === false) {
         print(args, started, (one) => one.operation_id);
         return;
       }
