@@ -1,14 +1,8 @@
-/**
- * A program on a pseudo-terminal. `Bun.Terminal` has no pause (oven-sh/bun#41410), so a flood is held back the way
- * a person would: XOFF. A program that resets termios meanwhile defeats that; whoever keeps the output must bound it.
- */
-
+/** A program on a pseudo-terminal: its bytes both ways, its end, and its output held back when nobody keeps up. */
 import type { Exit } from "../contract/project-services.ts";
 import { CodedError, errnoOf, messageOf } from "../core/errors.ts";
+import { TtyFlow } from "./tty-flow.ts";
 
-const IXON = 0x400;
-const XON = "\x11";
-const XOFF = "\x13";
 /** After the program's end its last output is awaited until nothing came for this long … */
 const QUIET_MS = 40;
 /** … but no longer than this: a background job may hold the terminal open and go on writing. */
@@ -27,13 +21,25 @@ export interface PtyOptions {
   onExit: (exit: Exit) => void;
 }
 
+/**
+ * Bun gives the program the terminal as its streams, but no session of its own: without a controlling terminal a shell
+ * has no job control and Ctrl-C reaches nobody (seen with 1.4.5). util-linux's setsid makes both, in the same process.
+ */
+function withControllingTerminal(argv: string[], env: Record<string, string>): string[] {
+  const program = argv[0] ?? "";
+  const path = env.PATH ?? "";
+  const setsid = Bun.which("setsid", { PATH: path });
+  // A program that is not there must fail as itself, not as setsid.
+  if (setsid === null || Bun.which(program, { PATH: path }) === null) return argv;
+  return [setsid, "--ctty", "--", ...argv];
+}
+
 export class Pty {
   readonly pid: number;
   #terminal: Bun.Terminal;
   #proc: Bun.Subprocess;
   #drained: (() => void)[] = [];
-  #paused = false;
-  #hadIxon = false;
+  #flow: TtyFlow;
   #ended = false;
   #closed = false;
   #lastData = 0;
@@ -53,12 +59,17 @@ export class Pty {
       },
     });
     try {
-      this.#proc = Bun.spawn(options.argv, { terminal: this.#terminal, cwd: options.cwd, env: options.env });
+      this.#proc = Bun.spawn(withControllingTerminal(options.argv, options.env), {
+        terminal: this.#terminal,
+        cwd: options.cwd,
+        env: options.env,
+      });
     } catch (error) {
       this.#terminal.close();
       throw spawnError(error, options.argv[0] ?? "", options.cwd);
     }
     this.pid = this.#proc.pid;
+    this.#flow = new TtyFlow(this.pid);
     void this.#watch(options.onExit);
   }
 
@@ -76,20 +87,13 @@ export class Pty {
     if (!this.#closed) this.#terminal.resize(cols, rows);
   }
 
+  /** Holds the program's output back. Where the terminal cannot be stopped, whoever keeps the output bounds it. */
   pause(): void {
-    if (this.#paused || this.#closed) return;
-    this.#paused = true;
-    this.#hadIxon = (this.#terminal.inputFlags & IXON) !== 0;
-    this.#terminal.inputFlags |= IXON;
-    this.#terminal.write(XOFF);
+    if (!this.#closed) this.#flow.stop();
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    if (this.#closed) return;
-    this.#terminal.write(XON);
-    if (!this.#hadIxon) this.#terminal.inputFlags &= ~IXON;
+    this.#flow.start();
   }
 
   /** A signal to the program's process group. */

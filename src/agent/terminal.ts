@@ -9,7 +9,7 @@ import { Pty } from "./pty.ts";
 import { Ring } from "./ring.ts";
 import { TitleScanner } from "./title.ts";
 
-/** Well below the ring: after XOFF some hundred KiB still come, which were on their way. */
+/** Well below the ring: what the kernel holds still comes after a stop. */
 const PAUSE_BYTES = 192 * 1024;
 const RESUME_BYTES = 64 * 1024;
 const READ_BYTES = 32 * 1024;

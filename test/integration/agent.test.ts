@@ -225,6 +225,9 @@ describe("terminals", () => {
       `100 MB through a terminal: ${total} bytes seen, skipped ${skipped} times, agent RSS before/held/after ` +
         [before, stopped, after].map((n) => `${Math.round(n / 1e6)} MB`).join(" / "),
     );
+    // Nothing was lost: 100,000,000 letters and a CRLF for each line of 99.
+    expect(skipped).toBe(0);
+    expect(total).toBeGreaterThan(102_020_000);
     expect(after - before).toBeLessThan(80_000_000);
     await callProject(peer, id, "terminal.close", { terminal_id });
   }, 90_000);
