@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Peer } from "../../conat/peer.ts";
 import { dialAgentPeer } from "../../contract/agent-dial.ts";
 import { runCommand } from "../../contract/project-client.ts";
-import { CodedError, EX, toProblem } from "../../core/errors.ts";
+import { CodedError, messageOf, toProblem } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import { listImages, removeImage, sweepImages, unpackImage } from "./images.ts";
@@ -72,24 +72,22 @@ export interface RunningHelper {
   close(): void;
 }
 
-/** `binary` is the file that holds the agent (the compiled project-host). Errors: `helper.not-root`, `helper.unsafe-path`. */
+/** `binary` is the file that holds the agent (the compiled project-host). Errors: `helper.unsafe-path`. */
 export async function startHelper(options: { dataDir?: string; binary: string }): Promise<RunningHelper> {
-  if (process.getuid?.() !== 0) {
-    throw new CodedError({
-      code: "helper.not-root",
-      title: "The helper must be root",
-      why: "It mounts file systems and makes network namespaces.",
-      fix: "Start it through cocalc-project-host up as root.",
-      exit: EX.NOPERM,
-    });
-  }
   const root = openHelperRoot(options.dataDir);
   const log = logger("helper");
-  sweepImages(root);
+  await sweepImages(root).catch((error: unknown) =>
+    log.warn("an unpacking that was cut off is still there", { why: messageOf(error) }),
+  );
   let projects: HelperProjects | undefined;
   // Looked for anew until found: podman may be installed while we run.
+  const kind = process.getuid?.() === 0 ? "root" : "rootless";
   const ready = () => {
-    projects ??= new HelperProjects(root, new Podman(findEngine(), root.storage, root.run), options.binary);
+    projects ??= new HelperProjects(
+      root,
+      new Podman(findEngine(), root.storage, root.run, root.privilege.env),
+      options.binary,
+    );
     return projects;
   };
   const turns = new Turns();
@@ -97,14 +95,14 @@ export async function startHelper(options: { dataDir?: string; binary: string })
     hello: () => {
       try {
         const { engine } = ready().podman;
-        return { pid: process.pid, runtime: engine.runtime, cgroup: engine.cgroup, problem: null };
+        return { pid: process.pid, kind, runtime: engine.runtime, cgroup: engine.cgroup, problem: null };
       } catch (error) {
-        return { pid: process.pid, runtime: "", cgroup: "", problem: toProblem(error) };
+        return { pid: process.pid, kind, runtime: "", cgroup: "", problem: toProblem(error) };
       }
     },
     "project.prepare": ({ project_id, digest }) =>
       // One turn for all: two projects prepared at once must not take the same range of ids.
-      turns.take("prepare", () => ({ uid: ready().prepare(project_id, digest).base + 1000 })),
+      turns.take("prepare", async () => ({ uid: (await ready().prepare(project_id, digest)).base + 1000 })),
     "project.start": async (params) => {
       await turns.take("prepare", () => ready().prepare(params.project_id, params.digest, params.lan));
       return await turns.take(params.project_id, () => ready().start(params));
@@ -122,7 +120,8 @@ export async function startHelper(options: { dataDir?: string; binary: string })
         await unpackImage(root, digest);
         return { present: true };
       }),
-    "image.remove": ({ digest }) => turns.take(digest, () => ({ removed: removeImage(root, digest) })),
+    "image.remove": ({ digest }) =>
+      turns.take(digest, async () => ({ removed: await removeImage(root, digest) })),
     "image.list": () => ({ digests: listImages(root) }),
     cleanup: async () => ({ removed: await ready().cleanup() }),
     "runtime.check": async ({ digest }) => {

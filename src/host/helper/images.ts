@@ -16,7 +16,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { CodedError, EX, errnoOf } from "../../core/errors.ts";
-import { cleanEnv } from "../../core/exec.ts";
 import type { HelperRoot } from "./root.ts";
 
 /** 200 MB from zstd onto a slow disk. */
@@ -61,7 +60,8 @@ export async function unpackImage(root: HelperRoot, digest: string): Promise<voi
     await writer.end();
     if (hash.digest("hex") !== digest) throw broken(digest, "its sha256 is another one");
     mkdirSync(stage, { mode: 0o755 });
-    const tar = Bun.spawn(
+    // Devices are the container's own, and nobody but root could make them here.
+    const tar = await root.privilege.exec(
       [
         "tar",
         "--zstd",
@@ -69,27 +69,20 @@ export async function unpackImage(root: HelperRoot, digest: string): Promise<voi
         copy,
         "-C",
         stage,
+        "--exclude=./dev/*",
         "--numeric-owner",
         "--same-owner",
         "--xattrs",
         "--xattrs-include=*",
       ],
-      {
-        cwd: "/",
-        env: cleanEnv(),
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "pipe",
-        timeout: UNPACK_TIMEOUT_MS,
-      },
+      { timeout: UNPACK_TIMEOUT_MS },
     );
-    const [stderr, code] = await Promise.all([new Response(tar.stderr).text(), tar.exited]);
-    if (code !== 0) throw broken(digest, stderr.trim().split("\n").slice(-3).join("\n"));
+    if (tar.code !== 0) throw broken(digest, tar.stderr.trim().split("\n").slice(-3).join("\n"));
     renameSync(stage, target);
   } finally {
     closeSync(fd);
     rmSync(copy, { force: true });
-    rmSync(stage, { recursive: true, force: true });
+    if (existsSync(stage)) await root.privilege.execOk(["rm", "-rf", stage]);
   }
 }
 
@@ -98,19 +91,19 @@ export function listImages(root: HelperRoot): string[] {
 }
 
 /** Left over from an unpacking that a kill cut off. */
-export function sweepImages(root: HelperRoot): void {
+export async function sweepImages(root: HelperRoot): Promise<void> {
   const dir = join(root.storage, "images");
   for (const name of readdirSync(dir)) {
-    if (name.startsWith(".unpacking-")) rmSync(join(dir, name), { recursive: true, force: true });
+    if (name.startsWith(".unpacking-")) await root.privilege.execOk(["rm", "-rf", join(dir, name)]);
   }
 }
 
-export function removeImage(root: HelperRoot, digest: string): boolean {
+export async function removeImage(root: HelperRoot, digest: string): Promise<boolean> {
   const dir = root.check(root.imageDir(digest));
   if (!existsSync(dir)) return false;
   const gone = join(root.storage, "images", `.unpacking-${digest.slice(0, 12)}-removed`);
   renameSync(dir, gone);
-  rmSync(gone, { recursive: true, force: true });
+  await root.privilege.execOk(["rm", "-rf", gone]);
   return true;
 }
 

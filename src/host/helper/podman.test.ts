@@ -11,7 +11,7 @@ const engine: Engine = {
 };
 const place: ContainerPlace = {
   name: "cocalc-x",
-  netns: "cocalc-n",
+  netns: "/run/netns/cocalc-n",
   rootfs: "/run/m",
   home: "/s/home",
   agentDir: "/run/p",

@@ -85,6 +85,7 @@ export function findEngine(): Engine {
 
 export interface ContainerPlace {
   name: string;
+  /** Path of its network namespace. */
   netns: string;
   rootfs: string;
   home: string;
@@ -93,8 +94,8 @@ export interface ContainerPlace {
   binary: string;
   log: string;
   pidFile: string;
-  /** First of the project's 65,536 ids. */
-  base: number;
+  /** First of the project's 65,536 ids; undefined where all share those of the service user (rootless). */
+  base: number | undefined;
   /** The image brings tini. */
   tini: boolean;
 }
@@ -122,12 +123,34 @@ export function globalFlags(engine: Engine, storage: string, run: string): strin
 }
 
 /**
+ * Without root there is no cgroup to limit with (delegation differs from machine to machine); ulimits remain. crun can
+ * do without cgroups, and must on v2; on v1 runc makes do with what it may not write.
+ */
+function limitFlags(engine: Engine, place: ContainerPlace, params: StartParams): string[] {
+  if (place.base === undefined) return engine.cgroup === "v2" ? ["--cgroups", "disabled"] : [];
+  return [
+    "--memory",
+    String(params.memory_bytes),
+    "--memory-swap",
+    String(params.memory_bytes),
+    "--cpus",
+    String(params.cpus),
+    "--pids-limit",
+    String(params.pids),
+  ];
+}
+
+/**
  * The template. Capabilities and seccomp are podman's defaults, within a user namespace of the project's own, so
  * that sudo and apt work inside; `no-new-privileges` would forbid sudo. Nothing here comes from a request but
  * numbers; the token travels in the environment, where `ps` does not show it.
  */
 export function runArgs(engine: Engine, place: ContainerPlace, params: StartParams): string[] {
   const init = engine.init ? ["--init"] : [];
+  const ids =
+    place.base === undefined
+      ? []
+      : ["--uidmap", `0:${place.base}:${RANGE}`, "--gidmap", `0:${place.base}:${RANGE}`];
   const entry = !engine.init && place.tini ? ["/usr/bin/tini", "-s", "--"] : [];
   return [
     "run",
@@ -139,23 +162,13 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
     "--hostname",
     "project",
     ...init,
-    "--uidmap",
-    `0:${place.base}:${RANGE}`,
-    "--gidmap",
-    `0:${place.base}:${RANGE}`,
+    ...ids,
     "--network",
-    `ns:/run/netns/${place.netns}`,
+    `ns:${place.netns}`,
     "--dns",
     "10.0.2.3",
     "--no-hosts",
-    "--memory",
-    String(params.memory_bytes),
-    "--memory-swap",
-    String(params.memory_bytes),
-    "--cpus",
-    String(params.cpus),
-    "--pids-limit",
-    String(params.pids),
+    ...limitFlags(engine, place, params),
     "--ulimit",
     `nofile=${engine.nofile}:${engine.nofile}`,
     "--ulimit",
@@ -208,15 +221,19 @@ export class Podman {
 
   #config: string;
 
-  constructor(engine: Engine, storage: string, run: string) {
+  #env: Record<string, string>;
+
+  /** `env`: of the privilege it runs with. */
+  constructor(engine: Engine, storage: string, run: string, env: Record<string, string> = {}) {
     this.engine = engine;
+    this.#env = env;
     this.#config = `${run}/containers.conf`;
     writeFileAtomic(this.#config, CONFIG);
     this.#flags = globalFlags(engine, storage, run);
   }
 
   async call(args: string[], options: ExecOptions = {}): Promise<ExecResult> {
-    const env = { ...options.env, CONTAINERS_CONF: this.#config };
+    const env = { ...options.env, ...this.#env, CONTAINERS_CONF: this.#config };
     return await exec([...this.#flags, ...args], { timeout: 60_000, ...options, cwd: "/", env });
   }
 

@@ -7,11 +7,8 @@ import {
   chownSync,
   closeSync,
   constants,
-  cpSync,
   existsSync,
   fstatSync,
-  lchownSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -25,15 +22,15 @@ import {
 import { join } from "node:path";
 import { z } from "zod";
 import { CodedError, EX, errnoOf, messageOf } from "../../core/errors.ts";
-import { execOk } from "../../core/exec.ts";
 import { logger } from "../../core/log.ts";
 import { shortId } from "../../core/paths.ts";
 import { readStateFile, writeStateFile } from "../../core/state-file.ts";
 import { imageHas } from "./images.ts";
 import { mountsBelow, unmountAll } from "./mounts.ts";
 import { mountIdmapped } from "./native.ts";
-import { closeNetwork, listNetworks, openNetwork, refreshNetworks } from "./network.ts";
+import { Networks } from "./network.ts";
 import type { ContainerPlace, Podman } from "./podman.ts";
+import type { Privilege } from "./privilege.ts";
 import type { HelperRoot } from "./root.ts";
 import { allocateBase, RANGE, takenSpans } from "./uid-ranges.ts";
 import type { Started, StartParams } from "./verbs.ts";
@@ -68,12 +65,16 @@ export class HelperProjects {
   readonly root: HelperRoot;
   readonly podman: Podman;
   readonly binary: string;
+  readonly #privilege: Privilege;
+  readonly #networks: Networks;
 
   /** `binary` is what holds the agent: fixed at start, as the directories are. */
   constructor(root: HelperRoot, podman: Podman, binary: string) {
     this.root = root;
     this.podman = podman;
     this.binary = binary;
+    this.#privilege = root.privilege;
+    this.#networks = new Networks(root.privilege, root.netnsDir);
   }
 
   #recordPath(id: string): string {
@@ -94,7 +95,7 @@ export class HelperProjects {
   }
 
   /** Directories, uid range and, once, a home filled from the image's. */
-  prepare(id: string, digest: string, lan: "blocked" | "open" = "blocked"): ProjectRecord {
+  async prepare(id: string, digest: string, lan: "blocked" | "open" = "blocked"): Promise<ProjectRecord> {
     const image = this.root.check(this.root.imageDir(digest));
     if (!existsSync(image)) {
       throw new CodedError({
@@ -116,6 +117,7 @@ export class HelperProjects {
       });
     }
     const base =
+      this.#privilege.base ??
       old?.base ??
       allocateBase(
         this.#records().map((record) => record.base),
@@ -130,36 +132,42 @@ export class HelperProjects {
       const path = join(dir, name);
       if (existsSync(path)) continue;
       mkdirSync(path, { mode: 0o755 });
-      chownSync(path, base, base);
+      if (this.#privilege.kind === "root") chownSync(path, base, base);
     }
     const home = join(dir, "home");
-    if (!existsSync(home)) this.#fillHome(home, join(image, "home/user"), base + USER);
+    if (!existsSync(home)) await this.#fillHome(home, join(image, "home/user"), base);
     return record;
   }
 
-  #fillHome(home: string, skeleton: string, uid: number): void {
+  /** An id inside a project, as the privilege we work with names it. */
+  #id(base: number, inside: number): number {
+    return this.#privilege.kind === "root" ? base + inside : inside;
+  }
+
+  async #fillHome(home: string, skeleton: string, base: number): Promise<void> {
     const temp = `${home}.new`;
-    rmSync(temp, { recursive: true, force: true });
-    if (existsSync(skeleton) && lstatSync(skeleton).isDirectory())
-      cpSync(skeleton, temp, { recursive: true, verbatimSymlinks: true });
+    const { execOk: run } = this.#privilege;
+    await run(["rm", "-rf", temp]);
+    if (existsSync(skeleton)) await run(["cp", "-a", "--no-target-directory", skeleton, temp]);
     else mkdirSync(temp);
-    const own = (path: string) => {
-      lchownSync(path, uid, uid);
-      if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) own(join(path, name));
-    };
-    own(temp);
-    chmodSync(temp, 0o700);
+    const user = this.#id(base, USER);
+    await run(["chown", "-R", "--no-dereference", `${user}:${user}`, temp]);
+    await run(["chmod", "0700", temp]);
     // By rename: a home half filled is never taken for a home.
     renameSync(temp, home);
   }
 
   async #mountRoot(record: ProjectRecord): Promise<string> {
     const { project_id: id, base, digest } = record;
-    const lower = this.root.check(this.root.lower(id));
     const merged = this.root.check(this.root.rootfs(id));
-    await unmountAll(merged);
-    await unmountAll(lower);
-    await mountIdmapped(this.root.imageDir(digest), lower, base, RANGE);
+    await unmountAll(this.#privilege, merged);
+    // Without root all projects have the ids that the image was unpacked with.
+    let lower = this.root.imageDir(digest);
+    if (this.#privilege.kind === "root") {
+      lower = this.root.check(this.root.lower(id));
+      await unmountAll(this.#privilege, lower);
+      await mountIdmapped(this.root.imageDir(digest), lower, base, RANGE);
+    }
     mkdirSync(merged, { recursive: true, mode: 0o711 });
     const dir = this.root.projectDir(id);
     const options = [
@@ -171,17 +179,28 @@ export class HelperProjects {
       "index=off",
       "xino=off",
     ];
-    await execOk(["mount", "--no-mtab", "-t", "overlay", "overlay", "-o", options.join(","), merged]);
+    await this.#privilege.execOk([
+      "mount",
+      "--no-mtab",
+      "-t",
+      "overlay",
+      "overlay",
+      "-o",
+      options.join(","),
+      merged,
+    ]);
     return merged;
   }
 
-  #agentDir(id: string, base: number): string {
+  async #agentDir(id: string, base: number): Promise<string> {
     const dir = this.root.check(this.root.agentDir(id));
-    rmSync(dir, { recursive: true, force: true });
+    if (existsSync(dir)) await this.#privilege.execOk(["rm", "-rf", dir]);
     mkdirSync(dir, { mode: 0o700 });
-    // The project's user makes the socket; the host's user comes in as the group, nobody else does.
-    chownSync(dir, base + USER, this.root.hostGid);
-    chmodSync(dir, 0o750);
+    // The project's user makes the socket; the host's user comes in as the group, nobody else does. Without root the
+    // host's user is we, and our group is 0 in our namespace.
+    const group = this.#privilege.kind === "root" ? this.root.hostGid : 0;
+    await this.#privilege.execOk(["chown", `${this.#id(base, USER)}:${group}`, dir]);
+    await this.#privilege.execOk(["chmod", "0750", dir]);
     return dir;
   }
 
@@ -209,24 +228,24 @@ export class HelperProjects {
     };
     await this.#down(id, false);
     lap("clean");
-    const record = this.prepare(id, params.digest, params.lan);
+    const record = await this.prepare(id, params.digest, params.lan);
     lap("directories");
     try {
       const rootfs = await this.#mountRoot(record);
       lap("mount");
-      await openNetwork(this.root.netns(id), params.lan);
+      await this.#networks.open(this.root.netns(id), params.lan);
       lap("network");
       const dir = this.root.projectDir(id);
       const place: ContainerPlace = {
         name: this.root.container(id),
-        netns: this.root.netns(id),
+        netns: this.#networks.path(this.root.netns(id)),
         rootfs,
         home: join(dir, "home"),
-        agentDir: this.#agentDir(id, record.base),
+        agentDir: await this.#agentDir(id, record.base),
         binary: this.binary,
         log: join(dir, "meta/agent.log"),
         pidFile: join(this.root.run, `${shortId(id)}.pid`),
-        base: record.base,
+        base: this.#privilege.kind === "root" ? record.base : undefined,
         tini: imageHas(this.root, params.digest, "usr/bin/tini"),
       };
       rmSync(place.log, { force: true });
@@ -260,15 +279,17 @@ export class HelperProjects {
       await this.podman.remove(this.root.container(id), graceful && pid !== undefined);
       const left = this.#pid(id);
       // After the death of its conmon podman may forget a container that lives.
-      if (left !== undefined) process.kill(left, "SIGKILL");
+      if (left !== undefined) await this.#privilege.exec(["kill", "-KILL", String(left)]);
       rmSync(pidFile, { force: true });
     }
-    await closeNetwork(this.root.netns(id));
+    await this.#networks.close(this.root.netns(id));
     for (const dir of [this.root.rootfs(id), this.root.lower(id)]) {
-      await unmountAll(this.root.check(dir));
-      if (existsSync(dir)) rmdirSync(dir);
+      if (!existsSync(this.root.check(dir))) continue;
+      await unmountAll(this.#privilege, dir);
+      rmdirSync(dir);
     }
-    rmSync(this.root.check(this.root.agentDir(id)), { recursive: true, force: true });
+    const agentDir = this.root.check(this.root.agentDir(id));
+    if (existsSync(agentDir)) await this.#privilege.execOk(["rm", "-rf", agentDir]);
   }
 
   async stop(id: string, graceful: boolean): Promise<boolean> {
@@ -282,14 +303,14 @@ export class HelperProjects {
     const dir = this.root.check(this.root.projectDir(id));
     if (!existsSync(dir)) return false;
     // rm does not follow links, and crosses no mount that #down left (there is none).
-    if (mountsBelow(dir).length > 0) {
+    if ((await mountsBelow(this.#privilege, dir)).length > 0) {
       throw new CodedError({
         code: "helper.busy",
         title: `Something is still mounted below ${dir}`,
         fix: "Unmount it.",
       });
     }
-    rmSync(dir, { recursive: true, force: true });
+    await this.#privilege.execOk(["rm", "-rf", "--one-file-system", dir]);
     return true;
   }
 
@@ -336,9 +357,9 @@ export class HelperProjects {
       await this.podman.remove(name, false);
       removed.push(`container ${name}`);
     }
-    for (const ns of await listNetworks(prefix)) {
+    for (const ns of this.#networks.list(prefix)) {
       if (known.has(ns)) continue;
-      await closeNetwork(ns);
+      await this.#networks.close(ns);
       removed.push(`network ${ns}`);
     }
     const short = new Set([...running].map(shortId));
@@ -346,10 +367,10 @@ export class HelperProjects {
       const dir = join(this.root.run, kind);
       for (const name of readdirSync(dir)) {
         if (short.has(name)) continue;
-        await unmountAll(join(dir, name));
+        await unmountAll(this.#privilege, join(dir, name));
         const path = this.root.check(join(dir, name));
         // A mount point is removed as the empty directory it must be: never what something mounted meanwhile holds.
-        if (kind === "p") rmSync(path, { recursive: true, force: true });
+        if (kind === "p") await this.#privilege.execOk(["rm", "-rf", path]);
         else rmdirSync(path);
         removed.push(`${kind}/${name}`);
       }
@@ -361,7 +382,7 @@ export class HelperProjects {
   async refreshGuards(): Promise<void> {
     try {
       const lans = new Map(this.#records().map((record) => [record.project_id, record.lan]));
-      await refreshNetworks(
+      await this.#networks.refresh(
         this.list().map(({ project_id }) => ({
           ns: this.root.netns(project_id),
           lan: lans.get(project_id) ?? "blocked",

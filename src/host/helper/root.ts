@@ -4,10 +4,21 @@
  * walked component by component without following a link.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join, relative } from "node:path";
 import { CodedError, EX, errnoOf } from "../../core/errors.ts";
 import { hostPaths, shortId } from "../../core/paths.ts";
+import { asRoot, type Privilege, rootless } from "./privilege.ts";
 
 export interface HelperRoot {
   /** The host's user, as the owner of its directory: the only one besides root who may ask. */
@@ -18,6 +29,10 @@ export interface HelperRoot {
   downloads: string;
   storage: string;
   run: string;
+  /** How root's work is done; looked for at the first use, as what it needs may be installed while we run. */
+  readonly privilege: Privilege;
+  /** Where named network namespaces are. */
+  netnsDir: string;
   projectDir(id: string): string;
   imageDir(digest: string): string;
   lower(id: string): string;
@@ -52,8 +67,19 @@ function ownDirectory(path: string, mode: number): void {
   }
   const stat = lstatSync(path);
   if (!stat.isDirectory()) throw unsafe(path, "it is no directory");
-  if (stat.uid !== process.getuid?.()) throw unsafe(path, `it belongs to user ${stat.uid}, not to root`);
+  if (stat.uid !== process.getuid?.())
+    throw unsafe(path, `it belongs to user ${stat.uid}, not to the helper's`);
   chmodSync(path, mode);
+}
+
+/** /tmp may outlive a reboot; what podman wrote there of processes and namespaces does not. */
+function forgetLastBoot(run: string): void {
+  const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8");
+  const mark = join(run, "boot");
+  if (existsSync(mark) && readFileSync(mark, "utf8") !== boot) {
+    for (const name of readdirSync(run)) rmSync(join(run, name), { recursive: true, force: true });
+  }
+  writeFileSync(mark, boot, { mode: 0o600 });
 }
 
 /** Opens (and makes, at first) the helper's directories. `data-dir` decides all of it; nothing later can. */
@@ -66,10 +92,15 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
   if (lstatSync(paths.run).uid !== owner.uid) chownSync(paths.run, owner.uid, owner.gid);
   const instance = instanceName(paths.dir);
   const storage = join(paths.dir, "storage");
-  const run = `/run/cocalc-${instance}`;
+  const uid = process.getuid?.() ?? 0;
+  const root = uid === 0;
+  // Not below /run/user: that is wiped at logout, under projects that live on. Short: podman and sockets need it.
+  const run = root ? `/run/cocalc-${instance}` : `/tmp/cocalc-${uid}-${instance}`;
   for (const dir of [storage, join(storage, "projects"), join(storage, "images"), run])
     ownDirectory(dir, 0o711);
-  for (const dir of ["i", "m", "p"]) ownDirectory(join(run, dir), 0o711);
+  if (!root) forgetLastBoot(run);
+  for (const dir of ["i", "m", "p", "n"]) ownDirectory(join(run, dir), 0o711);
+  let privilege: Privilege | undefined;
   // The directory above storage is the host user's, who could rename it: its identity is kept from the start.
   const born = lstatSync(storage);
   return {
@@ -79,6 +110,11 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
     downloads: paths.images,
     storage,
     run,
+    get privilege() {
+      privilege ??= root ? asRoot : rootless(run);
+      return privilege;
+    },
+    netnsDir: root ? "/run/netns" : join(run, "n"),
     projectDir: (id) => join(storage, "projects", id),
     imageDir: (digest) => join(storage, "images", digest),
     lower: (id) => join(run, "i", shortId(id)),
@@ -104,7 +140,8 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
           throw error;
         }
         if (stat.isSymbolicLink()) throw unsafe(at, "it is a symbolic link");
-        if (at !== path && stat.uid !== 0) throw unsafe(at, `it belongs to user ${stat.uid}, not to root`);
+        if (at !== path && stat.uid !== uid)
+          throw unsafe(at, `it belongs to user ${stat.uid}, not to the helper's`);
       }
       return path;
     },

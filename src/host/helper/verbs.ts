@@ -47,7 +47,14 @@ const nothing = z.strictObject({});
 export const helperVerbs = {
   hello: {
     request: nothing,
-    reply: z.object({ pid: z.number(), runtime: z.string(), cgroup: z.string(), problem: z.unknown() }),
+    reply: z.object({
+      pid: z.number(),
+      /** Rootless: no root was given; projects share one range of ids and have no cgroup limits. */
+      kind: z.enum(["root", "rootless"]),
+      runtime: z.string(),
+      cgroup: z.string(),
+      problem: z.unknown(),
+    }),
   },
   "project.prepare": {
     request: z.strictObject({ project_id, digest }),

@@ -43,7 +43,9 @@ async function runtime(helper: Helper): Promise<HostReport["runtime"]> {
   try {
     const hello = await helper.call("hello", {});
     const problem = hello.problem as HostReport["runtime"]["problem"];
-    return { kind: problem ? "none" : "podman", helper: true, cgroup: hello.cgroup, problem };
+    const root = hello.kind === "root";
+    const kind = root ? "podman" : "podman-rootless";
+    return { kind: problem ? "none" : kind, helper: root, cgroup: hello.cgroup, problem };
   } catch (error) {
     return { kind: "none", helper: false, cgroup: "", problem: toProblem(error) };
   }

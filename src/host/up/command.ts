@@ -39,16 +39,18 @@ export default command({
       ...(user && !asRoot ? { user } : {}),
     });
     const supervisor = supervise();
-    if (user)
-      supervisor.start(child("helper", ["helper", ...(dataDir ? ["--data-dir", dataDir] : [])], true));
-    else log.warn("not root: no helper, so projects run without user-id ranges of their own");
+    supervisor.start(child("helper", ["helper", ...(dataDir ? ["--data-dir", dataDir] : [])], true));
+    if (!user)
+      log.warn(
+        "not root: projects share this user's range of ids, and have no limits of memory and processes",
+      );
     supervisor.start(child("host", ["serve", ...flags]));
     supervisor.start(child("connector", ["connector", ...flags]));
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });
     await supervisor.end("host");
-    if (!args["keep-projects"] && user) {
+    if (!args["keep-projects"]) {
       const stopped = await exec([self, "stop-all", ...(dataDir ? ["--data-dir", dataDir] : [])], {
         timeout: STOP_ALL_TIMEOUT_MS,
       });

@@ -1,0 +1,90 @@
+/**
+ * How the helper's work is done: as root, or, where nobody gave us root, as an ordinary user inside podman's user and
+ * mount namespace (`podman unshare`), which has this user's range of /etc/subuid. The second kind isolates less: all
+ * projects share that range, so an escape lands on the service user and on other projects.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
+import { CodedError, EX } from "../../core/errors.ts";
+import { cleanEnv, type ExecOptions, type ExecResult, exec, execOk } from "../../core/exec.ts";
+import { RANGE } from "./uid-ranges.ts";
+
+export interface Privilege {
+  kind: "root" | "rootless";
+  /** What each process of it needs in its environment. */
+  env: Record<string, string>;
+  /** The same command with the rights it needs. */
+  wrap(argv: string[]): string[];
+  /** Like core's exec and execOk, with those rights. */
+  exec(argv: string[], options?: ExecOptions): Promise<ExecResult>;
+  execOk(argv: string[], options?: ExecOptions): Promise<string>;
+  /** Rootless: what inside-id 0 would be, were the map one range: inside 1000 is this + 1000. */
+  base: number | undefined;
+}
+
+export const asRoot: Privilege = {
+  kind: "root",
+  env: {},
+  wrap: (argv) => argv,
+  exec,
+  execOk,
+  base: undefined,
+};
+
+/** First of a user's subordinate ids, when they are at least {@link RANGE} − 1. By name or number, as usermod writes either. */
+export function subordinate(text: string, name: string, uid: number): number | undefined {
+  for (const line of text.split("\n")) {
+    const [who, first, count] = line.split(":");
+    if ((who === name || who === String(uid)) && Number(count) >= RANGE - 1 && Number(first) > 0)
+      return Number(first);
+  }
+  return undefined;
+}
+
+/** Errors: `runtime.no-subuid`, `runtime.no-newuidmap`, `runtime.no-podman`: each with the command that mends it. */
+export function rootless(run: string): Privilege {
+  const { username, uid } = userInfo();
+  const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : "");
+  const first = subordinate(read("/etc/subuid"), username, uid);
+  if (first === undefined || subordinate(read("/etc/subgid"), username, uid) === undefined) {
+    throw new CodedError({
+      code: "runtime.no-subuid",
+      title: `The user ${username} has no range of subordinate ids`,
+      why: "Containers without root need 65,536 of them in /etc/subuid and in /etc/subgid.",
+      fix: "Give it one, or start the project host as root.",
+      command: `sudo usermod --add-subuids 1000000-1065535 --add-subgids 1000000-1065535 ${username}`,
+      exit: EX.UNAVAILABLE,
+    });
+  }
+  const path = cleanEnv().PATH ?? "";
+  const podman = Bun.which("podman", { PATH: path });
+  for (const [program, pkg] of [
+    ["podman", "podman"],
+    ["newuidmap", "uidmap"],
+  ] as const) {
+    if (Bun.which(program, { PATH: path }) !== null) continue;
+    throw new CodedError({
+      code: `runtime.no-${program}`,
+      title: `${program} is not installed`,
+      why: "Containers without root need it.",
+      fix: `Install the package ${pkg}.`,
+      command: `sudo apt-get install -y ${pkg}`,
+      exit: EX.UNAVAILABLE,
+    });
+  }
+  // A runtime directory of our own gives us a pause process, and with it a mount namespace, of our own.
+  const env = { XDG_RUNTIME_DIR: run };
+  const wrap = (argv: string[]) => [podman ?? "podman", "--cgroup-manager", "cgroupfs", "unshare", ...argv];
+  const withEnv = (options: ExecOptions = {}): ExecOptions => ({
+    ...options,
+    env: { ...options.env, ...env },
+  });
+  return {
+    kind: "rootless",
+    env,
+    wrap,
+    exec: (argv, options) => exec(wrap(argv), withEnv(options)),
+    execOk: (argv, options) => execOk(wrap(argv), withEnv(options)),
+    base: first - 1,
+  };
+}
