@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { exportJWK } from "jose";
 import { verifyAssertion } from "../contract/grants.ts";
 import type { Config, ConfigEntry } from "../core/config.ts";
-import { CodedError, messageOf } from "../core/errors.ts";
+import { CodedError, messageOf, type ProblemDetails } from "../core/errors.ts";
 import { execOk } from "../core/exec.ts";
 import { randomToken } from "../core/ids.ts";
 import { logger } from "../core/log.ts";
@@ -29,6 +29,7 @@ import { createControlLinks } from "./hosts/control-link.ts";
 import { createJoinTokens, type HubIdentity } from "./hosts/join-tokens.ts";
 import { createHostService } from "./hosts/service.ts";
 import { createHostStore } from "./hosts/store.ts";
+import { verdict } from "./hosts/verdict.ts";
 import { createBrowserLinks } from "./live/browser-links.ts";
 import { createEvents } from "./live/events.ts";
 import { webSocketEcho } from "./live/self-echo.ts";
@@ -115,6 +116,8 @@ export async function startHub(options: {
   const operations = createOperations(db, { events });
   const images = createImages(paths.images);
 
+  /** What hosts say of their own tunnels. */
+  const told = new Map<string, ProblemDetails>();
   const links = createControlLinks({
     async hello() {
       return {
@@ -132,45 +135,29 @@ export async function startHub(options: {
     async step(hostId, step) {
       const { name, ...change } = step;
       await hosts.setStep(hostId, name, change);
+      if (name === "tunnel-up") {
+        if (change.state === "failed" && change.problem) told.set(hostId, change.problem);
+        else told.delete(hostId);
+        await judgeHost(hostId);
+      }
     },
     connected: (hostId) => void judgeHost(hostId).then(() => projectsChanged(hostId)),
     disconnected: (hostId) => void judgeHost(hostId).then(() => projectsChanged(hostId)),
   });
   const projects = createProjectStore(db, { events, isHostConnected: links.isConnected });
 
-  /** A host is ready when its echo goes round, its control link is up, and its runtime can run something. */
   async function judgeHost(hostId: string): Promise<void> {
     const host = await hosts.find(hostId);
-    if (!host || host.desired_state === "gone") return;
-    const connected = links.isConnected(hostId);
-    const up = tunnels.isUp(hostId);
-    if (!connected && !up) {
-      if (host.state !== "pairing" && host.state !== "bootstrapping") {
-        await hosts.setState(
-          hostId,
-          "offline",
-          host.problem?.code === "host.key-revoked" ? host.problem : null,
-        );
-      }
-      return;
-    }
-    if (!connected || !up) {
-      if (host.state === "ready" || host.state === "degraded") {
-        await hosts.setState(hostId, "degraded", {
-          code: up ? "host.no-control-link" : "tunnel.down",
-          title: up ? "Its control link is down" : "No echo comes back through its tunnel",
-          why: up
-            ? "The host's daemon is not connected to the hub."
-            : "Its control link works, its tunnel does not.",
-          fix: "It connects again by itself. If this lasts, see the log of the connector there.",
-        });
-      }
-      return;
-    }
-    if (host.report === null) return;
-    const problem = host.report.runtime.problem;
-    if (problem === null) await hosts.setStep(hostId, "storage-ready", { state: "done" });
-    await hosts.setState(hostId, problem ? "degraded" : "ready", problem);
+    if (!host) return;
+    const judged = verdict(host, {
+      connected: links.isConnected(hostId),
+      up: tunnels.isUp(hostId),
+      told: told.get(hostId),
+      clock: tunnels.clock(hostId),
+    });
+    if (!judged) return;
+    if (judged.state === "ready") await hosts.setStep(hostId, "storage-ready", { state: "done" });
+    await hosts.setState(hostId, judged.state, judged.problem);
   }
   function projectsChanged(hostId: string): void {
     directory.forget();
@@ -227,6 +214,7 @@ export async function startHub(options: {
       return row && port !== undefined ? { host_id, port, public_key: row.public_key } : undefined;
     },
     onUp: (hostId) => void judgeHost(hostId).then(() => projectsChanged(hostId)),
+    onClock: (hostId) => void judgeHost(hostId),
     onDown: (hostId) => void judgeHost(hostId).then(() => projectsChanged(hostId)),
   });
   const directory = createDirectory({ projects, hosts, accounts, ports, isUp: tunnels.isUp });

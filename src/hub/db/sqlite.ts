@@ -1,6 +1,10 @@
 /** bun:sqlite behind Kysely's own SQLite dialect, which expects better-sqlite3's interface. */
 import { Database, type SQLQueryBindings } from "bun:sqlite";
 import { SqliteAdapter, SqliteDialect } from "kysely";
+import { errnoOf } from "../../core/errors.ts";
+
+const WAL_TRIES = 50;
+const WAL_RETRY_MS = 20;
 
 type Param = SQLQueryBindings | boolean | Date | undefined;
 
@@ -27,12 +31,25 @@ class Dialect extends SqliteDialect {
   }
 }
 
+/** Two that do this at once to a new file are told SQLITE_BUSY at once, whatever the timeout: neither could give way. */
+function switchToWal(db: Database): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      db.run("PRAGMA journal_mode=WAL");
+      return;
+    } catch (error) {
+      if (errnoOf(error) !== "SQLITE_BUSY" || attempt === WAL_TRIES) throw error;
+      Bun.sleepSync(WAL_RETRY_MS);
+    }
+  }
+}
+
 export function openSqlite(path: string): { dialect: SqliteDialect; close: () => void } {
   const db = new Database(path, { create: true, strict: false });
+  db.run("PRAGMA busy_timeout=5000");
+  switchToWal(db);
   // FULL: grants, tokens and placement must survive a power cut; 1,300 commits a second are plenty here.
-  for (const pragma of ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"]) {
-    db.run(`PRAGMA ${pragma}`);
-  }
+  for (const pragma of ["synchronous=FULL", "foreign_keys=ON"]) db.run(`PRAGMA ${pragma}`);
   const dialect = new Dialect({
     database: {
       close: () => db.close(),

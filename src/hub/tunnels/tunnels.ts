@@ -51,21 +51,35 @@ export async function echo(target: Target, hubId: string): Promise<EchoResult> {
   return { rtt_ms, skew_s: time - Date.now() / 1000 };
 }
 
+/** Grants carry times, so a clock that is far off makes each of them invalid. Pure. */
+export function clockProblem(skewSeconds: number): ProblemDetails | undefined {
+  if (Math.abs(skewSeconds) <= MAX_CLOCK_SKEW_SECONDS) return undefined;
+  return {
+    code: "host.clock-skew",
+    title: `Its clock is ${Math.round(Math.abs(skewSeconds))} s ${skewSeconds > 0 ? "ahead of" : "behind"} the hub's`,
+    why: "Grants carry times: more than 5 minutes apart makes every one invalid.",
+    fix: "Turn on time synchronisation on that machine.",
+    command: "timedatectl set-ntp true",
+  };
+}
+
 export function createTunnels(deps: {
   hosts: HostStore;
   hubId: string;
   target(host_id: string): Promise<Target | undefined>;
   onUp(hostId: string): void;
   onDown(hostId: string): void;
+  /** Its clock went wrong, or right again. */
+  onClock(hostId: string): void;
 }) {
-  const states = new Map<string, { state: typeof NO_TUNNEL; misses: number; clock: boolean }>();
+  const states = new Map<string, { state: typeof NO_TUNNEL; misses: number; clock?: ProblemDetails }>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let ended = false;
 
   async function poll(hostId: string, kind: string): Promise<void> {
     const target = await deps.target(hostId);
     if (!target) return;
-    const known = states.get(hostId) ?? { state: { ...NO_TUNNEL }, misses: 0, clock: true };
+    const known = states.get(hostId) ?? { state: { ...NO_TUNNEL }, misses: 0 };
     let result: EchoResult | undefined;
     let why = "";
     try {
@@ -91,21 +105,12 @@ export function createTunnels(deps: {
       log.warn("no echo", { host_id: hostId, why });
       deps.onDown(hostId);
     }
-    if (result) await judgeClock(hostId, known, result.skew_s);
-  }
-
-  async function judgeClock(hostId: string, known: { clock: boolean }, skew: number): Promise<void> {
-    const right = Math.abs(skew) <= MAX_CLOCK_SKEW_SECONDS;
-    if (right === known.clock) return;
-    known.clock = right;
-    const problem: ProblemDetails = {
-      code: "host.clock-skew",
-      title: `Its clock is ${Math.round(Math.abs(skew))} s ${skew > 0 ? "ahead of" : "behind"} the hub's`,
-      why: "Grants carry times: more than 5 minutes apart makes every one invalid.",
-      fix: "Turn on time synchronisation on that machine.",
-      command: "timedatectl set-ntp true",
-    };
-    await deps.hosts.setState(hostId, right ? "ready" : "degraded", right ? null : problem);
+    if (!result) return;
+    const clock = clockProblem(result.skew_s);
+    if (clock?.code === known.clock?.code) return;
+    if (clock) known.clock = clock;
+    else delete known.clock;
+    deps.onClock(hostId);
   }
 
   async function round(): Promise<void> {
@@ -127,6 +132,8 @@ export function createTunnels(deps: {
       clearTimeout(timer);
     },
     isUp: (hostId: string) => states.get(hostId)?.state.state === "up",
+    /** What is wrong with its clock, as the last echo showed. */
+    clock: (hostId: string) => states.get(hostId)?.clock,
   };
 }
 export type Tunnels = ReturnType<typeof createTunnels>;
