@@ -384,7 +384,9 @@ describe("ports and splice", () => {
       for await (const chunk of socket) chunks.push(chunk);
       return Buffer.concat(chunks).toString();
     };
-    const pages = await Promise.all(Array.from({ length: 20 }, get));
+    // In fours: http.server listens with a backlog of 5, and more at once are reset before any splice sees them.
+    const pages: string[] = [];
+    for (let round = 0; round < 5; round++) pages.push(...(await Promise.all([get(), get(), get(), get()])));
     for (const page of pages) {
       expect(page).toStartWith("HTTP/1.0 200 OK");
       expect(page.length).toBeGreaterThan(500_000);
