@@ -3,6 +3,7 @@ import { createConnection, type Socket } from "node:net";
 import { CodedError, messageOf } from "../core/errors.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const LAST_BYTES_MS = 50;
 
 function connectTo(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -45,11 +46,21 @@ export async function connectLocal(port: number): Promise<Socket> {
 /** Copies both ways with backpressure and half-close; an abort of either side aborts the other. */
 export function join(a: Socket, b: Socket): void {
   const one = (from: Socket, to: Socket) => {
-    from.pipe(to);
+    // Not pipe(): under Bun it leaves a socket that was paused asleep, about once in five.
+    from.on("data", (bytes: Buffer) => {
+      if (to.write(bytes)) return;
+      from.pause();
+      to.once("drain", () => from.resume());
+    });
+    from.on("end", () => to.end());
+    from.resume();
     from.on("error", () => to.destroy());
-    // Gone without having ended: the other side must not wait for more.
-    from.on("close", () => {
-      if (!from.readableEnded) to.destroy();
+    // Gone without having ended: the other side must not wait for more. Bun may tell of the close before it has handed
+    // over what came last, so what is left gets a moment, and the other side its end rather than a break.
+    from.on("close", (failed: boolean) => {
+      if (from.readableEnded) return;
+      if (failed) to.destroy();
+      else setTimeout(() => to.end(), LAST_BYTES_MS);
     });
   };
   one(a, b);

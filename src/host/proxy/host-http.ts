@@ -164,15 +164,14 @@ export async function createHostHttp(options: {
       .filter((one) => one.port !== path.port)
       .map((one) => `${one.port} (${one.command})`);
     const nothing = !listening.some((one) => one.port === path.port);
+    const seen =
+      others.length > 0 ? `Listening now: ${others.slice(0, 20).join(", ")}.` : "No other program listens.";
     return {
       code: nothing ? "app.nothing-listens" : "app.broken",
       title: nothing
         ? `Nothing listens on port ${path.port} in this project`
-        : `The program on port ${path.port} broke off`,
-      why:
-        others.length > 0
-          ? `Listening now: ${others.slice(0, 20).join(", ")}.`
-          : "No program listens on any port.",
+        : `The program on port ${path.port} broke off before it answered`,
+      why: nothing ? seen : (error.details.why ?? error.message),
       fix: nothing
         ? `Start it in a terminal, so that it listens on port ${path.port}, and reload.`
         : "See its own output.",

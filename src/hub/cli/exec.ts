@@ -51,6 +51,8 @@ export async function execInProject(
     const closed = new Promise<void>((resolve, reject) => {
       stream.onClose((error) => (error && exit === undefined ? reject(error) : resolve()));
     });
+    // The command is over: what is left of our input is nobody's.
+    stream.onEnd(() => stream.end());
     stream.onData((bytes) => {
       decoder.push(bytes, (fd, part) => {
         (fd === 1 ? process.stdout : process.stderr).write(part);

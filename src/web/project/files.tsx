@@ -98,6 +98,7 @@ function useWatch({ host, projectId }: Context, path: string): void {
           end = () => stream.end();
           if (!live) stream.end();
           onMessage(() => void queryClient.invalidateQueries({ queryKey: listKey(projectId, path) }));
+          stream.onEnd(() => stream.end());
           await new Promise<void>((resolve) => stream.onClose(() => resolve()));
         } catch {
           // asked again below

@@ -84,6 +84,7 @@ function follow(
       seen = (seen ?? 0) + bytes.length;
       return new Promise<void>((drawn) => term.write(bytes, drawn));
     });
+    opened.stream.onEnd(() => opened.stream.end());
     await new Promise<void>((resolve) => opened.stream.onClose(() => resolve()));
     current = undefined;
   }
