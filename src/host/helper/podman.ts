@@ -8,7 +8,7 @@ import {
 } from "../../contract/agent-protocol.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { cleanEnv, type ExecOptions, type ExecResult, exec } from "../../core/exec.ts";
-import { writeFileAtomic } from "../../core/state-file.ts";
+import { globalFlags, writePodmanConfig } from "./podman-config.ts";
 import { RANGE } from "./uid-ranges.ts";
 import type { StartParams } from "./verbs.ts";
 
@@ -19,18 +19,6 @@ export const STOP_SECONDS = 5;
 const NOFILE = 65_536;
 // Podman lowers its own limit to this first (seen with 4.3.1); who lacks CAP_SYS_RESOURCE cannot raise it again.
 const NPROC = 32_768;
-
-/**
- * Podman's own settings instead of the machine's: an admin's containers.conf must not change what isolates a project.
- * Podman's default sysctl (ping_group_range) cannot be set from inside the user namespace: the guard sets it.
- */
-const CONFIG = `[containers]
-default_sysctls = []
-base_hosts_file = "none"
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-`;
 
 export interface Engine {
   podman: string;
@@ -98,28 +86,6 @@ export interface ContainerPlace {
   base: number | undefined;
   /** The image brings tini. */
   tini: boolean;
-}
-
-/** Flags of every call: records, locks and runtime files of this instance alone. */
-export function globalFlags(engine: Engine, storage: string, run: string): string[] {
-  return [
-    engine.podman,
-    "--root",
-    `${storage}/podman`,
-    "--runroot",
-    `${run}/podman`,
-    "--storage-driver",
-    "vfs",
-    "--runtime",
-    engine.runtime,
-    // cgroupfs everywhere: a container must not depend on a systemd session, nor end with our unit.
-    "--cgroup-manager",
-    "cgroupfs",
-    "--events-backend",
-    "none",
-    "--log-level",
-    "error",
-  ];
 }
 
 /**
@@ -227,9 +193,8 @@ export class Podman {
   constructor(engine: Engine, storage: string, run: string, env: Record<string, string> = {}) {
     this.engine = engine;
     this.#env = env;
-    this.#config = `${run}/containers.conf`;
-    writeFileAtomic(this.#config, CONFIG);
-    this.#flags = globalFlags(engine, storage, run);
+    this.#config = writePodmanConfig(run);
+    this.#flags = [engine.podman, ...globalFlags(storage, run), "--runtime", engine.runtime];
   }
 
   async call(args: string[], options: ExecOptions = {}): Promise<ExecResult> {

@@ -3,10 +3,10 @@
  * mount namespace (`podman unshare`), which has this user's range of /etc/subuid. The second kind isolates less: all
  * projects share that range, so an escape lands on the service user and on other projects.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { userInfo } from "node:os";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { CodedError, EX } from "../../core/errors.ts";
 import { cleanEnv, type ExecOptions, type ExecResult, exec, execOk } from "../../core/exec.ts";
+import { globalFlags, writePodmanConfig } from "./podman-config.ts";
 import { RANGE } from "./uid-ranges.ts";
 
 export interface Privilege {
@@ -18,6 +18,8 @@ export interface Privilege {
   /** Like core's exec and execOk, with those rights. */
   exec(argv: string[], options?: ExecOptions): Promise<ExecResult>;
   execOk(argv: string[], options?: ExecOptions): Promise<string>;
+  /** Once nothing runs: ends what was only kept for the next call. */
+  release(): void;
   /** Rootless: what inside-id 0 would be, were the map one range: inside 1000 is this + 1000. */
   base: number | undefined;
 }
@@ -28,6 +30,7 @@ export const asRoot: Privilege = {
   wrap: (argv) => argv,
   exec,
   execOk,
+  release: () => {},
   base: undefined,
 };
 
@@ -41,9 +44,23 @@ export function subordinate(text: string, name: string, uid: number): number | u
   return undefined;
 }
 
+/** Podman's pause process holds the namespaces, with all mounts in them; the next call makes another. */
+function endPause(run: string): void {
+  const file = `${run}/libpod/tmp/pause.pid`;
+  if (!existsSync(file)) return;
+  const pid = Number(readFileSync(file, "utf8"));
+  const cmdline = `/proc/${pid}/cmdline`;
+  if (pid > 1 && existsSync(cmdline) && readFileSync(cmdline, "utf8").includes("podman"))
+    process.kill(pid, "SIGKILL");
+  rmSync(file, { force: true });
+}
+
 /** Errors: `runtime.no-subuid`, `runtime.no-newuidmap`, `runtime.no-podman`: each with the command that mends it. */
-export function rootless(run: string): Privilege {
-  const { username, uid } = userInfo();
+export function rootless(storage: string, run: string): Privilege {
+  const uid = process.getuid?.() ?? 0;
+  // Not os.userInfo(): under Bun that is $USER, which a clean environment may lack. And not /etc/passwd, as users may
+  // come from LDAP.
+  const username = Bun.spawnSync(["id", "-un"], { env: cleanEnv(), cwd: "/" }).stdout.toString().trim();
   const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : "");
   const first = subordinate(read("/etc/subuid"), username, uid);
   if (first === undefined || subordinate(read("/etc/subgid"), username, uid) === undefined) {
@@ -73,8 +90,9 @@ export function rootless(run: string): Privilege {
     });
   }
   // A runtime directory of our own gives us a pause process, and with it a mount namespace, of our own.
-  const env = { XDG_RUNTIME_DIR: run };
-  const wrap = (argv: string[]) => [podman ?? "podman", "--cgroup-manager", "cgroupfs", "unshare", ...argv];
+  const env = { XDG_RUNTIME_DIR: run, CONTAINERS_CONF: writePodmanConfig(run) };
+  const flags = globalFlags(storage, run);
+  const wrap = (argv: string[]) => [podman ?? "podman", ...flags, "unshare", ...argv];
   const withEnv = (options: ExecOptions = {}): ExecOptions => ({
     ...options,
     env: { ...options.env, ...env },
@@ -85,6 +103,7 @@ export function rootless(run: string): Privilege {
     wrap,
     exec: (argv, options) => exec(wrap(argv), withEnv(options)),
     execOk: (argv, options) => execOk(wrap(argv), withEnv(options)),
+    release: () => endPause(run),
     base: first - 1,
   };
 }

@@ -375,6 +375,7 @@ export class HelperProjects {
         removed.push(`${kind}/${name}`);
       }
     }
+    if (running.size === 0) this.#privilege.release();
     return removed;
   }
 

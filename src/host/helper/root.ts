@@ -111,7 +111,7 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
     storage,
     run,
     get privilege() {
-      privilege ??= root ? asRoot : rootless(run);
+      privilege ??= root ? asRoot : rootless(storage, run);
       return privilege;
     },
     netnsDir: root ? "/run/netns" : join(run, "n"),
