@@ -1,7 +1,7 @@
 import { defineCommand } from "citty";
 
 /** `cocalc-project-host agent`: runs inside each project. Its settings come from the environment (see run.ts). */
-export const agentCommand = defineCommand({
+export default defineCommand({
   meta: { name: "agent", description: "Serve one project from inside its container (started by the host)" },
   async run() {
     // Loaded here, so that the other subcommands of the binary do not pay for it.
@@ -9,5 +9,3 @@ export const agentCommand = defineCommand({
     process.exit(await runAgent());
   },
 });
-
-export default agentCommand;

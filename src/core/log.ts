@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { type ConsolaReporter, createConsola, type LogObject } from "consola";
 
 /** Keys whose values never reach a log. */
@@ -6,13 +5,6 @@ const SECRET = /pass(word)?|secret|token|authorization|cookie|private/i;
 
 /** syslog priority by consola level: journald reads `<n>` at the start of a line. */
 const PRIORITY = [3, 4, 5, 6, 7, 7];
-
-const context = new AsyncLocalStorage<Record<string, string>>();
-
-/** Runs `fn` with ids (request, host, project) that every log line inside it carries. */
-export function withLogContext<T>(ids: Record<string, string>, fn: () => T): T {
-  return context.run({ ...context.getStore(), ...ids }, fn);
-}
 
 function redact(key: string, value: unknown): unknown {
   if (key !== "" && SECRET.test(key) && typeof value === "string") return "[redacted]";
@@ -35,7 +27,6 @@ const json: ConsolaReporter = {
         level: entry.type,
         part: entry.tag || undefined,
         msg: text.join(" "),
-        ...context.getStore(),
         ...fields,
       },
       redact,

@@ -44,6 +44,11 @@ export function masterKey(dir: string, fromEnvironment?: string): Buffer {
   });
 }
 
+/** A secret of its own for each purpose, all from the one master key. */
+export function deriveSecret(master: Uint8Array, purpose: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", master, Buffer.alloc(0), `cocalc ${purpose}`, KEY_BYTES));
+}
+
 function keyFor(master: Uint8Array, context: string): Buffer {
   return Buffer.from(hkdfSync("sha256", master, Buffer.alloc(0), `cocalc secret ${context}`, KEY_BYTES));
 }

@@ -11,7 +11,7 @@ import { randomToken } from "../core/ids.ts";
 import { logger } from "../core/log.ts";
 import { ensureDir, type HubPaths } from "../core/paths.ts";
 import type { Ports } from "../core/ports.ts";
-import { loadOrCreateSecret } from "../core/secrets.ts";
+import { deriveSecret, loadOrCreateSecret, masterKey } from "../core/secrets.ts";
 import { decodePublicLine, fingerprint, loadOrCreateKeyPair } from "../core/ssh-keys.ts";
 import { VERSION } from "../core/version.ts";
 import { createAccounts } from "./accounts/accounts.ts";
@@ -46,7 +46,7 @@ import { type Doors, hostsFor, openDoors } from "./server/doors.ts";
 import { createHandlers } from "./server/handlers.ts";
 import { createStaticUi } from "./server/static.ts";
 import { createSettings } from "./settings/settings.ts";
-import { endTunnelSession, prepareSshdFiles, writeAuthorizedKeys } from "./sshd/files.ts";
+import { endRevokedSessions, prepareSshdFiles, writeAuthorizedKeys } from "./sshd/files.ts";
 import { reachableBy } from "./tls/names.ts";
 import { loadTls } from "./tls/tls.ts";
 import { createTunnels } from "./tunnels/tunnels.ts";
@@ -71,7 +71,8 @@ export async function startHub(options: {
 }): Promise<RunningHub> {
   const { config, paths, ports } = options;
   for (const dir of [paths.dir, paths.secrets, paths.run, paths.images]) ensureDir(dir);
-  const authSecret = loadOrCreateSecret(paths.secrets, "auth.key").toString("base64url");
+  const master = masterKey(paths.secrets, config.master_key ?? undefined);
+  const authSecret = deriveSecret(master, "sessions").toString("base64url");
   const hubId = uuidOf(loadOrCreateSecret(paths.secrets, "hub-id", 16));
   const grantPair = loadOrCreateKeyPair(join(paths.secrets, "grant_ed25519"), "cocalc-hub grants");
   const sshPair = prepareSshdFiles(paths);
@@ -174,11 +175,17 @@ export async function startHub(options: {
 
   async function keysChanged(endedHostId?: string): Promise<void> {
     const dataDir = options.dataDir === undefined ? "" : ` --data-dir '${options.dataDir}'`;
-    writeAuthorizedKeys(paths, await hosts.tunnelKeys(), await tokens.live(), {
+    const keys = await hosts.tunnelKeys();
+    writeAuthorizedKeys(paths, keys, await tokens.live(), {
       httpsPort: ports.https,
       pairCommand: (tokenId) => `exec '${process.execPath}' pair-handshake --token ${tokenId}${dataDir}`,
     });
-    if (endedHostId !== undefined) endTunnelSession(paths, endedHostId);
+    if (endedHostId === undefined) return;
+    endRevokedSessions(
+      paths,
+      ports.sshd,
+      keys.map((key) => key.host_id),
+    );
   }
 
   const pairing = createPairing({
@@ -311,7 +318,7 @@ export async function startHub(options: {
     ui: createStaticUi(options.assets),
     gateway: createGateway({
       ports,
-      sessions: createAppSessions(loadOrCreateSecret(paths.secrets, "app-sessions.key")),
+      sessions: createAppSessions(deriveSecret(master, "app sessions")),
       grants,
       route: directory.route,
       authenticate: (req, secure) => authenticate(webHeaders(req), secure),

@@ -76,8 +76,8 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
   }, SLOW);
 
   afterAll(async () => {
-    joined?.kill("SIGTERM");
-    await joined?.exited;
+    // The whole group: what joined is a child of the shell that pasted the line.
+    if (joined) await endGroup(joined.pid);
     await hub?.stop();
     await lab?.destroy();
     if (hostDir) rmSync(hostDir, { recursive: true, force: true });
@@ -148,6 +148,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
           cwd: "/",
           env: cleanEnv({ PIN: created.pinned_pubkey, URL: url.href, TOKEN: created.token, DIR: hostDir }),
           stdin: "ignore",
+          detached: true,
           stdout: Bun.file(join(hostDir, "join.log")),
           stderr: Bun.file(join(hostDir, "join.err")),
         },
@@ -206,4 +207,25 @@ async function signInForKey(hub: RunningHub): Promise<string> {
   expect(made.status).toBeLessThan(300);
   expect(typeof body.key).toBe("string");
   return body.key ?? "";
+}
+
+/** SIGTERM to a process group, and waits until nothing of it is left. */
+async function endGroup(pid: number): Promise<void> {
+  try {
+    process.kill(-pid, "SIGTERM");
+  } catch {
+    return; // it ended by itself
+  }
+  await until(
+    "the joined host ended",
+    async () => {
+      try {
+        process.kill(-pid, 0);
+        return false;
+      } catch {
+        return true;
+      }
+    },
+    40_000,
+  );
 }

@@ -50,7 +50,6 @@ export function createAgent(): Agent {
     scheduling: "lifo",
   });
 }
-export const UPSTREAM_KEEP_ALIVE_MS = KEEP_ALIVE_MS;
 
 /** The cause in words, from what the socket said. */
 function failure(error: unknown): CodedError {

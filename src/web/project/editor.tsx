@@ -34,7 +34,17 @@ const look = (dark: boolean) =>
     { dark },
   );
 
-export default function EditorPane({ client, projectId, path, active, onDirty }: Props): ReactNode {
+export default function EditorPane({
+  client,
+  projectId,
+  path,
+  active,
+  onDirty: tellDirty,
+}: Props): ReactNode {
+  // The parent makes a new function at each of its renders: that must not load the file anew.
+  const latest = useRef(tellDirty);
+  latest.current = tellDirty;
+  const onDirty = useCallback((dirty: boolean) => latest.current(dirty), []);
   const element = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
   const saved = useRef<{ text: string; etag: string }>(undefined);

@@ -3,7 +3,7 @@ import { ActionIcon, Menu } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { callProject } from "../../contract/project-client.ts";
-import type { Terminal } from "../../contract/project-services.ts";
+import { projectChangedSchema, type Terminal } from "../../contract/project-services.ts";
 import { queryClient } from "../api.ts";
 import { visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
@@ -54,7 +54,10 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
 
   useEffect(() => localStorage.setItem(stored, JSON.stringify(files)), [stored, files]);
   useEffect(
-    () => host.client.subscribe(`project.${projectId}.changed`, () => void again()),
+    () =>
+      host.client.subscribe(`project.${projectId}.changed`, (_subject, data) => {
+        if (projectChangedSchema.safeParse(data).success) void again();
+      }),
     [host, projectId, again],
   );
 
