@@ -1,5 +1,6 @@
 /** Puts the helper together: one lock per project, since two starts of one project would mount over each other. */
 import { randomUUID } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
 import type { Peer } from "../../conat/peer.ts";
@@ -9,6 +10,7 @@ import { CodedError, messageOf, toProblem } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import { listImages, removeImage, sweepImages, unpackImage } from "./images.ts";
+import { mountPoints } from "./mounts.ts";
 import { findEngine, Podman } from "./podman.ts";
 import { HelperProjects } from "./projects.ts";
 import { openHelperRoot } from "./root.ts";
@@ -146,6 +148,13 @@ export async function startHelper(options: { dataDir?: string; binary: string })
     close: () => {
       clearInterval(timer);
       server.close();
+      rmSync(root.socket, { force: true });
+      // With nothing running and nothing mounted the runtime directory holds podman's locks alone: no trace is left.
+      const mounted = mountPoints(readFileSync("/proc/self/mountinfo", "utf8"), root.run).length > 0;
+      if (projects !== undefined && !mounted && projects.list().length === 0) {
+        root.privilege.release();
+        rmSync(root.run, { recursive: true, force: true });
+      }
     },
   };
 }
