@@ -1,5 +1,6 @@
 /** `cocalc-hub sshd`: renders the configuration, waits until there is need, then keeps OpenSSH's sshd in the foreground. */
 import { existsSync } from "node:fs";
+import type { Subprocess } from "bun";
 import { command, common } from "../../core/cli.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CodedError, EX } from "../../core/errors.ts";
@@ -11,6 +12,7 @@ import { writeFileAtomic } from "../../core/state-file.ts";
 import { prepareSshdFiles, sshdFiles } from "./files.ts";
 import { findProgram, sshdVersion } from "./programs.ts";
 import { renderSshdConfig } from "./render.ts";
+import { endSessions } from "./sessions.ts";
 
 const log = logger("sshd");
 const WAIT_MS = 250;
@@ -22,6 +24,10 @@ export default command({
   args: {
     ...common,
     "base-port": { type: "string", description: "Base port; sshd listens on base+1" },
+    "keep-sessions": {
+      type: "boolean",
+      description: "Leave live tunnels alone at the end (for a service manager that restarts it)",
+    },
     check: { type: "boolean", description: "Render and check the configuration, then end" },
   },
   async run({ args }) {
@@ -52,32 +58,42 @@ export default command({
     }
     if (args.check) return;
     while (!existsSync(files.needed)) await Bun.sleep(WAIT_MS);
-    await keepRunning(sshd, files.config, port);
+    await keepRunning(sshd, files.config, port, args["keep-sessions"] === true);
   },
 });
 
-async function keepRunning(sshd: string, config: string, port: number): Promise<never> {
+async function keepRunning(
+  sshd: string,
+  config: string,
+  port: number,
+  keepSessions: boolean,
+): Promise<never> {
   let ending = false;
+  let listener: Subprocess | undefined;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      ending = true;
+      listener?.kill("SIGTERM");
+    });
+  }
   for (;;) {
-    const owner = portOwner(port);
-    if (owner !== null) throw portInUse(port, "sshd");
+    if (ending) process.exit(0);
+    if (portOwner(port) !== null) throw portInUse(port, "sshd");
     log.info("starting sshd", { port });
-    const proc = Bun.spawn([sshd, "-D", "-e", "-f", config], {
+    // The death signal: a listener that outlived us would hold the port against our successor.
+    listener = Bun.spawn(["setpriv", "--pdeathsig=TERM", "--", sshd, "-D", "-e", "-f", config], {
       cwd: "/",
       env: cleanEnv(),
       stdin: "ignore",
       stdout: "inherit",
       stderr: "inherit",
     });
-    // Only the listener ends: sessions are processes of their own, and a restart cuts nobody.
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.once(signal, () => {
-        ending = true;
-        proc.kill("SIGTERM");
-      });
+    const code = await listener.exited;
+    if (ending) {
+      if (!keepSessions) endSessions(port);
+      process.exit(0);
     }
-    const code = await proc.exited;
-    if (ending) process.exit(0);
+    // Only the listener ended: sessions are processes of their own, and a restart cuts nobody.
     log.warn("sshd ended; starting it again", { code });
     await Bun.sleep(RESTART_MS);
   }

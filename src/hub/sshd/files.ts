@@ -1,18 +1,13 @@
 /** Writes what sshd reads. authorized_keys follows the database: sshd reads it at each login, so no reload is needed. */
-import { chmodSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CodedError, EX, errnoOf } from "../../core/errors.ts";
+import { CodedError, EX } from "../../core/errors.ts";
 import type { HubPaths } from "../../core/paths.ts";
 import { ensureDir } from "../../core/paths.ts";
 import { type KeyPair, loadOrCreateKeyPair } from "../../core/ssh-keys.ts";
 import { writeFileAtomic } from "../../core/state-file.ts";
-import {
-  type KeyPaths,
-  type PairingKey,
-  renderAuthorizedKeys,
-  type TunnelKey,
-  tunnelPidFile,
-} from "./render.ts";
+import { type KeyPaths, type PairingKey, renderAuthorizedKeys, type TunnelKey } from "./render.ts";
+import { endSessions, recordedSession } from "./sessions.ts";
 import tunnelSession from "./tunnel-session.sh" with { type: "text" };
 
 export interface SshdFiles {
@@ -76,27 +71,13 @@ export function writeAuthorizedKeys(
   if (tunnels.length + pairings.length > 0) writeFileAtomic(files.needed, "");
 }
 
-/** Ends the live session of a host whose key is no longer valid: sshd itself does not drop it. */
-export function endTunnelSession(paths: HubPaths, hostId: string): boolean {
-  let text: string;
-  try {
-    text = readFileSync(tunnelPidFile(paths.run, hostId), "utf8");
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
-    throw error;
-  }
-  const [pid = 0, started] = text.trim().split(" ").map(Number);
-  try {
-    // Field 22; the pid may be another process's by now.
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-    if (Number(stat[19]) !== started) return false;
-    process.kill(pid, "SIGTERM");
-    return true;
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ESRCH") return false;
-    throw error;
-  }
+/**
+ * Ends every session but those of hosts whose keys are valid: sshd itself drops none when a key is removed, and a
+ * revoked key may hold several, or ones without a forced command. A valid host that is just connecting comes again.
+ */
+export function endRevokedSessions(paths: HubPaths, port: number, validHostIds: string[]): number {
+  const keep = validHostIds
+    .map((hostId) => recordedSession(paths.run, hostId))
+    .filter((pid) => pid !== undefined);
+  return endSessions(port, new Set(keep));
 }
