@@ -1,6 +1,6 @@
-/** Ways that lead to an upstream, under which every case must pass: the relay alone, and two of them in a row. */
+/** Ways that lead to an upstream, under which every case must pass: a relay alone, two in a row, and the real chain. */
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
 import {
   createAgent,
@@ -9,10 +9,21 @@ import {
   relayRequest,
   relayUpgrade,
 } from "../../src/core/relay/relay.ts";
+import { startUpstream, type Upstream } from "./upstream.ts";
 
 export interface Mount {
-  port: number;
-  close(): void;
+  upstream: Upstream;
+  connect(): Socket;
+  /** What a client writes for a path of the upstream's. */
+  path(path: string): string;
+  host: string;
+  /** Lines every request needs to be let in. */
+  headers: string;
+  /** What a WebSocket must say it comes from, where that is judged. */
+  origin?: string;
+  /** Nothing at all is added on the way. */
+  bare: boolean;
+  close(): Promise<void> | void;
 }
 
 async function listen(server: Server): Promise<number> {
@@ -20,7 +31,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-export async function relayTo(port: number): Promise<Mount> {
+export async function relayTo(port: number): Promise<{ port: number; close(): void }> {
   const agent = createAgent();
   const target = (path: string): RelayTarget => ({
     agent,
@@ -45,23 +56,67 @@ export async function relayTo(port: number): Promise<Mount> {
   return { port: await listen(server), close: () => void server.close() };
 }
 
+/** `hops` relays in a row before an upstream. */
+export async function relays(hops: number): Promise<Mount> {
+  const upstream = await startUpstream();
+  const closers: (() => void)[] = [upstream.close];
+  let { port } = upstream;
+  for (let hop = 0; hop < hops; hop++) {
+    const relay = await relayTo(port);
+    closers.push(relay.close);
+    port = relay.port;
+  }
+  return {
+    upstream,
+    connect: () => connectTcp(port, "127.0.0.1").on("error", () => {}),
+    path: (path) => path,
+    host: "app.example",
+    headers: "",
+    bare: true,
+    close: () => {
+      for (const close of closers) close();
+    },
+  };
+}
+
+/** The bytes of one request. `keep`: no `Connection: close` is added. */
+export function ask(
+  mount: Mount,
+  request: { method?: string; path: string; headers?: string; body?: string; keep?: boolean },
+): string {
+  const { method = "GET", path, headers = "", body, keep = false } = request;
+  return [
+    `${method} ${mount.path(path)} HTTP/1.1\r\nHost: ${mount.host}\r\n`,
+    mount.headers,
+    headers,
+    body === undefined ? "" : `Content-Length: ${Buffer.byteLength(body)}\r\n`,
+    keep ? "" : "Connection: close\r\n",
+    `\r\n${body ?? ""}`,
+  ].join("");
+}
+
 /** Sends bytes as they are and returns all that comes back until the other side ends or `ms` passed. */
-export function raw(port: number, bytes: string, ms = 1500, until?: RegExp): Promise<string> {
+export function raw(
+  mount: Pick<Mount, "connect">,
+  bytes: string,
+  ms = 1500,
+  until?: RegExp,
+): Promise<string> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
-    const socket = connectTcp(port, "127.0.0.1");
+    const socket = mount.connect();
     const done = () => {
       clearTimeout(timer);
       socket.destroy();
       resolve(Buffer.concat(chunks).toString("latin1"));
     };
     const timer = setTimeout(done, ms);
-    socket.on("connect", () => socket.write(Buffer.from(bytes, "latin1")));
+    socket.write(Buffer.from(bytes, "latin1"));
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       if (until?.test(Buffer.concat(chunks).toString("latin1"))) done();
     });
     socket.on("close", done);
-    socket.on("error", done);
+    socket.on("end", done);
   });
 }
