@@ -32,7 +32,8 @@ test("a killed child comes back; stop leaves nothing, grandchildren included", a
   const grandchild = Number(readFileSync(file, "utf8"));
   expect(alive(grandchild)).toBe(true);
   await supervisor.stop();
-  expect(alive(grandchild)).toBe(false);
+  // Killed, but perhaps not yet collected on a busy machine.
+  await until(() => !alive(grandchild));
   expect(supervisor.pids()).toEqual({});
 });
 
