@@ -229,6 +229,7 @@ function Running({
                     projectId={id}
                     active={tab.key === tabs.active}
                     dirty={(value) => tabs.setDirty(tab.key, value)}
+                    onNewTerminal={() => void tabs.newTerminal()}
                   />
                 </div>
               ))}
@@ -256,12 +257,14 @@ function Pane({
   projectId,
   active,
   dirty,
+  onNewTerminal,
 }: {
   tab: Tab;
   host: HostConnection;
   projectId: string;
   active: boolean;
   dirty: (value: boolean) => void;
+  onNewTerminal: () => void;
 }): ReactNode {
   return tab.kind === "terminal" ? (
     <TerminalPane
@@ -270,6 +273,7 @@ function Pane({
       terminalId={tab.id}
       title={tab.title}
       active={active}
+      onNewTerminal={onNewTerminal}
     />
   ) : (
     <EditorPane client={host.client} projectId={projectId} path={tab.id} active={active} onDirty={dirty} />

@@ -1,45 +1,20 @@
-/** A terminal of the project: output replayed after a reload, typed keys sent as they are, back-pressure from what was drawn. */
-import { useComputedColorScheme } from "@mantine/core";
+/** The pane of one terminal: xterm on top of terminal-session.ts. */
+import { ActionIcon, Button, TextInput, useComputedColorScheme } from "@mantine/core";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal } from "@xterm/xterm";
-import { type ReactNode, useEffect, useRef } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import type { ConatClient } from "../../conat/client.ts";
-import { callProject, openProject, type ProjectStream } from "../../contract/project-client.ts";
-import { messageOf } from "../../core/errors.ts";
+import { ErrorBlock } from "../components/blocks.tsx";
+import { Icon } from "../components/icons.tsx";
+import { KeyRow } from "./key-row.tsx";
+import { type SessionNews, TerminalSession } from "./terminal-session.ts";
+import { TERMINAL_THEMES } from "./terminal-theme.ts";
 
-const THEMES = {
-  light: {
-    background: "#ffffff",
-    foreground: "#1b1e24",
-    cursor: "#295fe6",
-    selectionBackground: "#c7dafe",
-    black: "#1b1e24",
-    red: "#b01e22",
-    green: "#0f6e3f",
-    yellow: "#975716",
-    blue: "#1d4eca",
-    magenta: "#8a2c96",
-    cyan: "#0b6a78",
-    white: "#666b73",
-  },
-  dark: {
-    background: "#0d0e12",
-    foreground: "#e4e6ea",
-    cursor: "#a2c1fe",
-    selectionBackground: "#24427f",
-    black: "#24272c",
-    red: "#f77575",
-    green: "#54c885",
-    yellow: "#f5b430",
-    blue: "#78a3fe",
-    magenta: "#d08ae0",
-    cyan: "#5cc8d8",
-    white: "#e4e6ea",
-  },
-};
-const RETRY_MS = 500;
+const FONT = '"JetBrains Mono Variable"';
+/** A font that does not come must not keep the terminal away. */
+const FONT_WAIT_MS = 1_500;
 
 interface Props {
   client: ConatClient;
@@ -47,126 +22,197 @@ interface Props {
   terminalId: string;
   title: string;
   active: boolean;
+  onNewTerminal: () => void;
 }
 
-/** Keeps one viewer attached over reconnects; `seen` is the offset of the next byte. */
-function follow(
-  term: Terminal,
-  { client, projectId, terminalId }: Pick<Props, "client" | "projectId" | "terminalId">,
-) {
-  let seen: number | undefined;
-  let current: ProjectStream<"terminal.attach"> | undefined;
-  let ended = false;
-  const encoder = new TextEncoder();
+interface Parts {
+  term: Terminal;
+  search: SearchAddon;
+  session: TerminalSession;
+}
 
-  async function attach(): Promise<void> {
-    const opened = await openProject(client, projectId, "terminal.attach", {
-      terminal_id: terminalId,
-      rows: term.rows,
-      cols: term.cols,
-      ...(seen === undefined ? {} : { since: seen }),
+/** Drawn by the GPU where there is one; the page's own drawing otherwise. Browsers allow 16 at a time. */
+function drawByGpu(term: Terminal): () => void {
+  let live = true;
+  let end = () => {};
+  import("@xterm/addon-webgl")
+    .then(({ WebglAddon }) => {
+      if (!live) return;
+      const webgl = new WebglAddon();
+      webgl.onContextLoss(() => webgl.dispose());
+      term.loadAddon(webgl);
+      end = () => webgl.dispose();
+    })
+    .catch(() => {
+      // No GPU, or none left: xterm draws into the page, as it did so far.
     });
-    current = opened;
-    opened.onMessage((message) => {
-      if (message.type === "snapshot" || message.type === "skipped") {
-        if (message.type === "skipped" || message.reset) term.reset();
-        seen = message.from;
-      }
-      if (message.type === "exit")
-        term.write(
-          `\r\n\x1b[2m[ended${message.exit.code === null ? "" : ` with ${message.exit.code}`}; press Enter to start it again]\x1b[0m\r\n`,
-        );
-      if (message.type === "exit") exited = true;
-      if (message.type === "restarted") exited = false;
-    });
-    // The next bytes are asked for when these are drawn: a flood cannot freeze the page.
-    opened.stream.onData((bytes) => {
-      seen = (seen ?? 0) + bytes.length;
-      return new Promise<void>((drawn) => term.write(bytes, drawn));
-    });
-    opened.stream.onEnd(() => opened.stream.end());
-    await new Promise<void>((resolve) => opened.stream.onClose(() => resolve()));
-    current = undefined;
-  }
-  let exited = false;
-  const loop = async () => {
-    while (!ended) {
-      try {
-        await attach();
-      } catch (error) {
-        if (messageOf(error).includes("no terminal")) return;
-      }
-      if (!ended) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
+  return () => {
+    live = false;
+    end();
   };
-  void loop();
-  return {
-    type(data: string) {
-      if (exited && data === "\r")
-        void callProject(client, projectId, "terminal.restart", { terminal_id: terminalId }).catch(() => {});
-      else void current?.stream.write(encoder.encode(data)).catch(() => {});
-    },
-    resize: (rows: number, cols: number) => current?.send({ type: "resize", rows, cols }),
-    end() {
-      ended = true;
-      current?.stream.end();
-    },
-  };
+}
+
+function copySelection(term: Terminal): void {
+  const text = term.getSelection();
+  // Without the clipboard API (plain HTTP) the browser's own copy still works by its menu.
+  void navigator.clipboard?.writeText(text).catch(() => {});
 }
 
 export default function TerminalPane(props: Props): ReactNode {
-  const { client, projectId, terminalId, title, active } = props;
-  const element = useRef<HTMLElement>(null);
-  const term = useRef<Terminal>(undefined);
-  const fit = useRef<FitAddon>(undefined);
-  const scheme = useComputedColorScheme("light");
+  const { client, projectId, terminalId, title, active, onNewTerminal } = props;
+  const element = useRef<HTMLDivElement>(null);
+  const [parts, setParts] = useState<Parts>();
+  const [news, setNews] = useState<SessionNews>();
+  const [searching, setSearching] = useState(false);
+  const scheme = useComputedColorScheme("light", { getInitialValueInEffect: false });
+  const schemeNow = useRef(scheme);
+  const newTerminal = useRef(onNewTerminal);
+  newTerminal.current = onNewTerminal;
 
   useEffect(() => {
-    if (!element.current) return;
-    const made = new Terminal({
-      fontFamily: "'JetBrains Mono Variable', ui-monospace, monospace",
-      fontSize: 13,
-      scrollback: 10_000,
-      minimumContrastRatio: 4.5,
-      cursorBlink: true,
-      allowProposedApi: true,
-    });
-    const fitter = new FitAddon();
-    made.loadAddon(fitter);
-    made.loadAddon(new SearchAddon());
-    made.loadAddon(new WebLinksAddon((_event, uri) => window.open(uri, "_blank", "noopener")));
-    made.open(element.current);
-    fitter.fit();
-    term.current = made;
-    fit.current = fitter;
-    // Drawn by the GPU where there is one; the page's own drawing otherwise.
-    void import("@xterm/addon-webgl")
-      .then(({ WebglAddon }) => {
-        const webgl = new WebglAddon();
-        webgl.onContextLoss(() => webgl.dispose());
-        made.loadAddon(webgl);
-      })
-      .catch(() => {});
-    const viewer = follow(made, { client, projectId, terminalId });
-    const typed = made.onData((data) => viewer.type(data));
-    const resized = made.onResize(({ rows, cols }) => viewer.resize(rows, cols));
-    const observer = new ResizeObserver(() => fitter.fit());
-    observer.observe(element.current);
+    const parent = element.current;
+    if (!parent) return;
+    let end = () => {};
+    let live = true;
+    const start = () => {
+      if (!live) return;
+      const term = new Terminal({
+        fontFamily: `${FONT}, ui-monospace, monospace`,
+        fontSize: 13,
+        lineHeight: 1.2,
+        scrollback: 10_000,
+        minimumContrastRatio: 4.5,
+        cursorBlink: true,
+        theme: TERMINAL_THEMES[schemeNow.current],
+        linkHandler: { activate: (_event, uri) => openLink(uri) },
+      });
+      const fitter = new FitAddon();
+      const search = new SearchAddon();
+      term.loadAddon(fitter);
+      term.loadAddon(search);
+      term.loadAddon(new WebLinksAddon((_event, uri) => openLink(uri)));
+      term.open(parent);
+      fitter.fit();
+      const session = new TerminalSession({
+        client,
+        projectId,
+        terminalId,
+        screen: term,
+        size: { rows: term.rows, cols: term.cols },
+        onNews: setNews,
+      });
+      term.onData((data) => session.type(data));
+      term.attachCustomKeyEventHandler((event) => {
+        if (event.type !== "keydown" || !(event.ctrlKey || event.metaKey)) return true;
+        const key = event.key.toLowerCase();
+        const copy = key === "c" && term.hasSelection();
+        if (copy) copySelection(term);
+        else if (event.shiftKey && key === "f") setSearching(true);
+        else if (event.shiftKey && event.code === "Backquote") newTerminal.current();
+        else if (event.shiftKey && event.key === "F6") term.blur();
+        else return true;
+        event.preventDefault();
+        // The next Ctrl C is the program's again.
+        if (copy) term.clearSelection();
+        return false;
+      });
+      const observer = new ResizeObserver(() => {
+        const fits = fitter.proposeDimensions();
+        if (fits && fits.rows > 1 && fits.cols > 1) session.want(fits);
+      });
+      observer.observe(parent);
+      setParts({ term, search, session });
+      end = () => {
+        observer.disconnect();
+        session.close();
+        term.dispose();
+        setParts(undefined);
+      };
+    };
+    // With another font the cells would have another size.
+    void Promise.race([
+      document.fonts.load(`13px ${FONT}`).catch(() => []),
+      new Promise((resolve) => setTimeout(resolve, FONT_WAIT_MS)),
+    ]).then(start);
     return () => {
-      observer.disconnect();
-      typed.dispose();
-      resized.dispose();
-      viewer.end();
-      made.dispose();
-      term.current = undefined;
+      live = false;
+      end();
     };
   }, [client, projectId, terminalId]);
 
   useEffect(() => {
-    if (term.current) term.current.options.theme = THEMES[scheme];
-  }, [scheme]);
+    schemeNow.current = scheme;
+    if (parts) parts.term.options.theme = TERMINAL_THEMES[scheme];
+  }, [scheme, parts]);
   useEffect(() => {
-    if (active) term.current?.focus();
-  }, [active]);
-  return <section ref={element} className="term fill" aria-label={`Terminal ${title}`} />;
+    if (!active || !parts) return;
+    parts.term.focus();
+    return drawByGpu(parts.term);
+  }, [active, parts]);
+
+  return (
+    <div className="term-pane fill">
+      {news?.gone ? (
+        <div style={{ padding: 12 }}>
+          <ErrorBlock error={news.gone} />
+          <Button size="xs" onClick={onNewTerminal}>
+            New terminal
+          </Button>
+        </div>
+      ) : null}
+      {news?.smallerElsewhere ? (
+        <div className="term-note">Shown smaller: it is open in a smaller window too.</div>
+      ) : null}
+      {searching && parts ? (
+        <SearchBar
+          search={parts.search}
+          close={() => {
+            setSearching(false);
+            parts.term.focus();
+          }}
+        />
+      ) : null}
+      {/* biome-ignore lint/a11y/useSemanticElements: xterm fills this element with its own */}
+      <div ref={element} className="term" role="group" aria-label={`Terminal ${title}`} />
+      {active && parts ? <KeyRow type={(keys) => parts.session.type(keys)} /> : null}
+    </div>
+  );
+}
+
+function openLink(uri: string): void {
+  window.open(uri, "_blank", "noopener,noreferrer");
+}
+
+function SearchBar({ search, close }: { search: SearchAddon; close: () => void }): ReactNode {
+  const [text, setText] = useState("");
+  const [found, setFound] = useState(true);
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape") close();
+    else if (event.key === "Enter")
+      setFound(event.shiftKey ? search.findPrevious(text) : search.findNext(text));
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <search className="term-search">
+      <TextInput
+        size="xs"
+        data-autofocus
+        autoFocus
+        aria-label="Search in this terminal"
+        placeholder="Search, Enter for the next"
+        value={text}
+        onChange={(event) => {
+          const { value } = event.currentTarget;
+          setText(value);
+          setFound(value === "" || search.findPrevious(value, { incremental: true }));
+        }}
+        onKeyDown={onKey}
+      />
+      <span role="status">{found ? "" : "not found"}</span>
+      <ActionIcon size="sm" aria-label="Close the search" onClick={close}>
+        <Icon name="close" size={12} />
+      </ActionIcon>
+    </search>
+  );
 }

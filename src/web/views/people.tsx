@@ -33,7 +33,7 @@ export default function PeopleView(): ReactNode {
             <th>Role</th>
             <th>Since</th>
             <th>
-              <span className="skip">Action</span>
+              <span className="vh">Action</span>
             </th>
           </tr>
         </thead>

@@ -55,7 +55,7 @@ export default function ProjectsView(): ReactNode {
               <th>Owner</th>
               <th>Last used</th>
               <th>
-                <span className="skip">Action</span>
+                <span className="vh">Action</span>
               </th>
             </tr>
           </thead>
