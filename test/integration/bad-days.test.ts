@@ -146,9 +146,8 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
     "sshd killed: it is back, and live tunnels were never cut",
     async () => {
       const before = processOf(hostDir, (argv) => (argv[0] ?? "").endsWith("ssh") && argv.includes("-R"));
-      await kill(
-        join(hub.dataDir, "launchpad/ssh/sshd_config"),
-        (argv) => /sshd/.test(argv[0] ?? "") && argv.includes("-D"),
+      await kill(join(hub.dataDir, "launchpad/ssh/sshd_config"), (argv) =>
+        argv.join(" ").includes("[listener]"),
       );
       const after = processOf(hostDir, (argv) => (argv[0] ?? "").endsWith("ssh") && argv.includes("-R"));
       expect(after?.pid).toBe(before?.pid);
