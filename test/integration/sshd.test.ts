@@ -14,9 +14,9 @@ const MARK = "PWNED-42";
 const SECRET = "this came from a port nobody may reach";
 
 let sshd: RealSshd;
-let secret: ReturnType<typeof Bun.listen>;
-let hub: ReturnType<typeof Bun.listen>;
-let unixSecret: ReturnType<typeof Bun.listen>;
+let secret: Bun.TCPSocketListener<undefined>;
+let hub: Bun.TCPSocketListener<undefined>;
+let unixSecret: Bun.UnixSocketListener<undefined>;
 const held: { pid: number; kill: (signal: "SIGKILL") => void; exited: Promise<number> }[] = [];
 
 /** A long-lived ssh; ended with the test. */

@@ -1,4 +1,5 @@
 /** `cocalc-project-host connector`: keeps this machine's tunnel to the hub, for ever. */
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { command, common } from "../../core/cli.ts";
 import { loadConfig } from "../../core/config.ts";
@@ -6,8 +7,10 @@ import { messageOf, type ProblemDetails } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { ensureDir, hostPaths } from "../../core/paths.ts";
 import { derivePorts } from "../../core/ports.ts";
+import { fingerprint } from "../../core/ssh-keys.ts";
 import { writeFileAtomic, writeStateFile } from "../../core/state-file.ts";
-import { hostKeyPath, readHostState } from "../state.ts";
+import { type HostState, hostKeyPath, readHostState } from "../state.ts";
+import { answering, chooseAddress, shownHostKey } from "./addresses.ts";
 import { runTunnel, type TunnelEnd, type TunnelOptions, takeOver } from "./tunnel.ts";
 
 const log = logger("connector");
@@ -17,6 +20,7 @@ const MAX_NETWORK_BACKOFF_MS = 10_000;
 /** After a refusal: asking more often changes nothing. */
 const MAX_REFUSED_BACKOFF_MS = 600_000;
 const STATE_POLL_MS = 1_000;
+const WAKE_POLL_MS = 250;
 
 export interface ConnectorState {
   state: "unpaired" | "none" | "connecting" | "up" | "down";
@@ -67,9 +71,10 @@ export default command({
       current = { ...current, ...change, since };
       writeStateFile(paths.connectorState, current);
     };
+    const good = lastGood(paths.connectorState);
     tell({});
     let failures = 0;
-    let turn = 0;
+    const known = { good, wrong: new Set<string>() };
     while (!stop.signal.aborted) {
       const state = readHostState(paths);
       if (state === undefined) {
@@ -82,44 +87,93 @@ export default command({
         await Bun.sleep(STATE_POLL_MS * 5);
         continue;
       }
-      const address = state.addresses[turn % state.addresses.length] ?? "127.0.0.1";
       const knownHosts = join(paths.ssh, "known_hosts");
       writeFileAtomic(knownHosts, `cocalc-hub ${state.ssh_host_key}\n`);
-      const options: TunnelOptions = {
-        address,
-        sshdPort: state.sshd_port,
-        user: state.ssh_user,
-        identity: hostKeyPath(paths),
-        knownHosts,
-        remote: state.ports,
-        local: { http: ports.hostHttp, ssh: ports.hostSsh },
-        hubHttps: state.https_port,
-        localHub: ports.hostHttp + 2,
-      };
-      tell({ state: "connecting", address, rtt_ms: null });
-      const end = await runTunnel(options, {
-        signal: stop.signal,
-        onUp() {
-          failures = 0;
-          log.info("tunnel up", { address });
-          tell({ state: "up", problem: null });
-        },
-        onBeat(rtt_ms) {
-          if (current.state === "up") tell({ rtt_ms });
-        },
-      });
-      if (stop.signal.aborted) break;
-      const wasUp = current.state === "up";
-      log.warn("tunnel ended", { code: end.problem.code, why: end.problem.why });
-      tell({ state: "down", rtt_ms: null, problem: end.problem });
-      // A silent or lost session may still hold our ports on the hub.
-      if (end.kind === "ports-busy") {
-        await takeOver(options).catch((error: unknown) => log.warn("takeover", { why: messageOf(error) }));
+      const paired = mtime(paths.state);
+      tell({ state: current.state === "unpaired" ? "connecting" : current.state, rtt_ms: null });
+      const candidates =
+        state.addresses.length > 1 ? await answering(state.addresses, state.sshd_port) : state.addresses;
+      const address = chooseAddress(candidates, known);
+      let end: TunnelEnd;
+      if (address === undefined) {
+        end = {
+          kind: "lost",
+          problem: {
+            code: "tunnel.lost",
+            title: "No SSH server answers at any address of the hub",
+            why: `Tried ${state.addresses.join(", ")}, port ${state.sshd_port}.`,
+            fix: "It connects again by itself once the network is back.",
+          },
+        };
+      } else {
+        const options: TunnelOptions = {
+          address,
+          sshdPort: state.sshd_port,
+          user: state.ssh_user,
+          identity: hostKeyPath(paths),
+          knownHosts,
+          remote: state.ports,
+          local: { http: ports.hostHttp, ssh: ports.hostSsh },
+          hubHttps: state.https_port,
+          localHub: ports.hostHttp + 2,
+        };
+        tell({ address });
+        end = await runTunnel(options, {
+          signal: stop.signal,
+          onUp() {
+            failures = 0;
+            known.good = address;
+            known.wrong.clear();
+            log.info("tunnel up", { address });
+            tell({ state: "up", problem: null });
+          },
+          onBeat(rtt_ms) {
+            if (current.state === "up") tell({ rtt_ms });
+          },
+        });
+        if (stop.signal.aborted) break;
+        if (end.kind === "host-key" || end.kind === "refused") known.wrong.add(address);
+        if (end.kind === "host-key") end.problem.why = await bothKeys(address, state);
+        // A silent or lost session may still hold our ports on the hub.
+        if (end.kind === "ports-busy") {
+          await takeOver(options).catch((error: unknown) => log.warn("takeover", { why: messageOf(error) }));
+        }
       }
-      // An address that never worked is left for the next; one that did is tried again first.
-      if (!wasUp && end.kind === "lost") turn += 1;
-      await Bun.sleep(nextBackoff(end.kind, failures, Math.random()));
-      failures += 1;
+      log.warn("no tunnel", { address, code: end.problem.code, why: end.problem.why });
+      // Taking over is a step on the way, not a state to show.
+      if (end.kind !== "ports-busy" || failures > 2) {
+        tell({ state: "down", rtt_ms: null, problem: end.problem });
+      }
+      const elsewhere = candidates.some((one) => !known.wrong.has(one));
+      const kind = elsewhere && end.kind !== "ports-busy" ? "lost" : end.kind;
+      const until = Date.now() + nextBackoff(kind, failures, Math.random());
+      // Paired anew: what was refused may work now.
+      while (Date.now() < until && !stop.signal.aborted && mtime(paths.state) === paired) {
+        await Bun.sleep(Math.min(WAKE_POLL_MS, Math.max(1, until - Date.now())));
+      }
+      if (mtime(paths.state) !== paired) {
+        known.wrong.clear();
+        failures = 0;
+      } else failures += 1;
     }
   },
 });
+
+function mtime(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** The address that worked before this process began. */
+function lastGood(path: string): string | null {
+  try {
+    return (JSON.parse(readFileSync(path, "utf8")) as Partial<ConnectorState>).address ?? null;
+  } catch {
+    return null; // the first start, or a file that only ever helps
+  }
+}
+
+/** A person must be able to compare: what is shown now, and what this machine was told when it was paired. */
+async function bothKeys(address: string, state: HostState): Promise<string> {
+  const shown = await shownHostKey(address, state.sshd_port);
+  return `It shows ${shown ? fingerprint(shown) : "a key that could not be read"}; this machine was paired with ${fingerprint(state.ssh_host_key)}.`;
+}

@@ -17,9 +17,10 @@ import {
 import { problemSchema } from "../../contract/problem.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { exec } from "../../core/exec.ts";
-import { deriveKeyPair, encodePrivateKey, type KeyPair } from "../../core/ssh-keys.ts";
+import { deriveKeyPair, encodePrivateKey, fingerprint, type KeyPair } from "../../core/ssh-keys.ts";
 import { writeFileAtomic } from "../../core/state-file.ts";
 import { VERSION } from "../../core/version.ts";
+import { shownHostKey } from "../connector/addresses.ts";
 import { machineFacts } from "../report/facts.ts";
 
 const CONNECT_TIMEOUT_MS = 8_000;
@@ -140,23 +141,9 @@ async function overSsh(
   try {
     const identity = join(dir, "key");
     writeFileAtomic(identity, encodePrivateKey(pairing));
-    const scan = await exec([
-      "ssh-keyscan",
-      "-T",
-      "8",
-      "-p",
-      String(token.sshd_port),
-      "-t",
-      "ed25519",
-      address,
-    ]);
-    const line = scan.stdout.split("\n").find((text) => text.includes(" ssh-ed25519 "));
-    if (!line) throw new Error("no SSH server answers");
-    const keyText = line.split(" ").slice(1, 3).join(" ");
-    const shown = `SHA256:${createHash("sha256")
-      .update(Buffer.from(keyText.split(" ")[1] ?? "", "base64"))
-      .digest("base64")
-      .replace(/=+$/, "")}`;
+    const keyText = await shownHostKey(address, token.sshd_port);
+    if (keyText === undefined) throw new Error("no SSH server answers");
+    const shown = fingerprint(keyText);
     if (shown !== token.ssh_fingerprint) {
       throw new CodedError({
         code: "join.wrong-ssh-key",

@@ -1,5 +1,4 @@
 /** The control link: one WebSocket to the hub, over which it commands and this host reports. */
-import { readFileSync } from "node:fs";
 import type { z } from "zod";
 import { type ConatClient, connect } from "../../conat/client.ts";
 import { Router } from "../../conat/router.ts";
@@ -14,8 +13,8 @@ import {
 import { logger } from "../../core/log.ts";
 import type { HostPaths } from "../../core/paths.ts";
 import type { KeyPair } from "../../core/ssh-keys.ts";
-import type { ConnectorState } from "../connector/command.ts";
 import type { HostState } from "../state.ts";
+import { readConnectorState, watchTunnel } from "./tunnel-report.ts";
 
 const log = logger("link");
 /** Shorter than the default: a host that lost its network must notice within half a minute. */
@@ -95,7 +94,7 @@ export function createHubLink(options: {
         attempt += 1;
         log.warn("no control link", {
           why: now.problem?.why ?? now.problem?.title,
-          problem: problemOfTunnel(),
+          problem: readConnectorState(options.paths.connectorState)?.problem?.code,
         });
       }
       if (now.state !== "connected") return;
@@ -106,24 +105,29 @@ export function createHubLink(options: {
     },
   });
 
+  async function tell<V extends keyof typeof hubVerbs>(
+    verb: V,
+    data: z.input<(typeof hubVerbs)[V]>,
+  ): Promise<void> {
+    await client.request(`hub.${state.host_id}.${verb}`, data, { idempotent: true, timeout: 30_000 });
+  }
+  const stopWatching =
+    state.kind === "local"
+      ? () => {}
+      : watchTunnel({
+          path: options.paths.connectorState,
+          connected: () => client.state.state === "connected",
+          tell: (step) => tell("step", step),
+        });
+
   async function refresh(): Promise<HelloReply> {
     return helloReplySchema.parse(
       await client.request(`hub.${state.host_id}.hello`, {}, { idempotent: true }),
     );
   }
 
-  function problemOfTunnel(): string | undefined {
-    try {
-      return (JSON.parse(readFileSync(options.paths.connectorState, "utf8")) as ConnectorState).problem?.code;
-    } catch {
-      return undefined;
-    }
-  }
-
   return {
-    async tell(verb, data) {
-      await client.request(`hub.${state.host_id}.${verb}`, data, { idempotent: true, timeout: 30_000 });
-    },
+    tell,
     refresh,
     isConnected: () => client.state.state === "connected",
     async hubRequest(path) {
@@ -132,6 +136,9 @@ export function createHubLink(options: {
         init: { headers: { authorization: await bearer() }, tls } as RequestInit,
       };
     },
-    close: () => client.close(),
+    close() {
+      stopWatching();
+      client.close();
+    },
   };
 }
