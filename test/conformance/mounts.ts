@@ -2,6 +2,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
+import { connect as connectTls } from "node:tls";
 import {
   createAgent,
   type RelayTarget,
@@ -9,6 +10,7 @@ import {
   relayRequest,
   relayUpgrade,
 } from "../../src/core/relay/relay.ts";
+import { openChain } from "../fixtures/chain-lab.ts";
 import { startUpstream, type Upstream } from "./upstream.ts";
 
 export interface Mount {
@@ -119,4 +121,30 @@ export function raw(
     socket.on("close", done);
     socket.on("end", done);
   });
+}
+
+/** An app in a project, seen from a browser: through the gateway, its host and its agent. */
+export async function chain(options: { secure: boolean; tunnel: boolean }): Promise<Mount> {
+  const upstream = await startUpstream();
+  const lab = await openChain({ tunnel: options.tunnel });
+  const port = options.secure ? lab.ports.apps : lab.ports.loopbackApps;
+  const host = options.secure ? `localhost:${port}` : `${lab.project_id}.localhost:${port}`;
+  return {
+    upstream,
+    connect() {
+      const socket = options.secure
+        ? connectTls({ port, host: "127.0.0.1", servername: "localhost", ca: lab.tls.caPem })
+        : connectTcp(port, "127.0.0.1");
+      return socket.on("error", () => {});
+    },
+    path: (path) => `/${lab.project_id}/proxy/${upstream.port}${path}`,
+    host,
+    headers: lab.cookie(options.secure),
+    origin: `${options.secure ? "https" : "http"}://${host}`,
+    bare: false,
+    async close() {
+      await lab.close();
+      upstream.close();
+    },
+  };
 }

@@ -13,6 +13,9 @@ function head(answer: IncomingMessage, status: number, headers: RawHeader[]): Bu
   return Buffer.from(`HTTP/1.1 ${status} ${answer.statusMessage ?? ""}\r\n${lines}\r\n`, "latin1");
 }
 
+/** Bun may tell of a close before it has handed over what came last: that gets a moment. */
+const LAST_BYTES_MS = 50;
+
 /** Copies both ways with back-pressure; the end of one side is the other's, and so is a break. */
 function splice(a: Duplex, b: Duplex): void {
   for (const [from, to] of [
@@ -22,8 +25,8 @@ function splice(a: Duplex, b: Duplex): void {
     from.pipe(to);
     from.on("error", () => to.destroy());
     from.on("close", () => {
-      if (from.readableEnded) to.end();
-      else to.destroy();
+      if (from.errored) to.destroy();
+      else if (!from.readableEnded) setTimeout(() => to.destroy(), LAST_BYTES_MS);
     });
   }
 }
@@ -48,8 +51,11 @@ export function relayUpgrade(
     return;
   }
   const outgoing = target.headersOut(endToEnd(pairs(req.rawHeaders)));
+  // A connection of its own, which no other request had or gets: an answer in place of an upgrade ends it, and Bun
+  // would hand it on (seen: every second refused upgrade hung).
   const up = httpRequest({
-    agent: target.agent,
+    createConnection: (options, callback) =>
+      target.agent.createConnection(options as never, callback as never) as never,
     host: target.host,
     port: target.port,
     path: target.path,
