@@ -21,6 +21,7 @@ export const keys = {
   doctor: ["doctor"],
   audit: ["audit"],
   apiKeys: ["api-keys"],
+  operations: ["operations"],
 } as const;
 
 const BY_KIND: Record<string, readonly (readonly string[])[]> = {
@@ -30,7 +31,7 @@ const BY_KIND: Record<string, readonly (readonly string[])[]> = {
   user: [keys.users, keys.me],
   settings: [keys.settings, keys.me],
   doctor: [keys.doctor],
-  operation: [],
+  operation: [keys.operations],
 };
 /** News come in bursts: one question for each list in this time. */
 const GATHER_MS = 120;
@@ -38,6 +39,10 @@ const GATHER_MS = 120;
 export function socketUrl(path: string): string {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
 }
+
+let retry = () => {};
+/** For a person who does not want to wait for the next attempt. */
+export const retryHub = (): void => retry();
 
 /** Keeps the lists live; returns what ends it. */
 export function followHub(onState: (state: ClientState) => void): () => void {
@@ -67,6 +72,7 @@ export function followHub(onState: (state: ClientState) => void): () => void {
     timer ??= setTimeout(flush, GATHER_MS);
   });
   const poke = () => client.poke();
+  retry = poke;
   addEventListener("online", poke);
   document.addEventListener("visibilitychange", poke);
   return () => {

@@ -20,6 +20,8 @@ const SettingsView = lazy(() => import("./views/settings.tsx"));
 const AuditView = lazy(() => import("./views/audit.tsx"));
 const AccountView = lazy(() => import("./views/account.tsx"));
 
+const ASK_AGAIN_MS = 3_000;
+
 export function App(): ReactNode {
   const [path] = useLocation();
   const setup = useQuery({ queryKey: keys.setup, queryFn: api.setup.status, staleTime: 300_000 });
@@ -33,44 +35,50 @@ export function App(): ReactNode {
     if (setup.data) document.title = setup.data.hub_name;
   }, [setup.data]);
 
-  if (setup.error)
-    return (
-      <Centered>
-        <ErrorBlock error={setup.error} />
-      </Centered>
-    );
-  if (!setup.data) return null;
+  if (!setup.data) return setup.error ? <Trouble error={setup.error} again={setup.refetch} /> : null;
   if (setup.data.needed || path === "/setup") return <SetupView status={setup.data} />;
   if (path === "/invitation") return <SetupView status={setup.data} invitation />;
   if (path === "/sign-in") return <SignInView hubName={setup.data.hub_name} />;
-  if (me.error) {
-    const signedOut = me.error instanceof CodedError && me.error.status === 401;
-    return signedOut ? (
-      <Redirect to={`/sign-in?next=${encodeURIComponent(path)}`} />
-    ) : (
-      <Centered>
-        <ErrorBlock error={me.error} />
-      </Centered>
-    );
+  const signedOut = me.error instanceof CodedError && me.error.status === 401;
+  if (!me.data) {
+    if (signedOut) return <Redirect to={`/sign-in?next=${encodeURIComponent(path)}`} />;
+    return me.error ? <Trouble error={me.error} again={me.refetch} /> : null;
   }
-  if (!me.data) return null;
-  return <SignedIn me={me.data} />;
+  return <SignedIn me={me.data} signedOut={signedOut} />;
 }
 
-function Centered({ children }: { children: ReactNode }): ReactNode {
+/** The hub did not answer the first question. It is asked again until it does. */
+function Trouble({ error, again }: { error: unknown; again: () => Promise<unknown> }): ReactNode {
+  useEffect(() => {
+    const timer = setInterval(() => void again(), ASK_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [again]);
   return (
     <main className="center">
-      <div className="card">{children}</div>
+      <div className="card">
+        <ErrorBlock error={error} />
+        <p className="dim">Trying again by itself.</p>
+      </div>
     </main>
   );
 }
 
-function SignedIn({ me }: { me: Me }): ReactNode {
+function SignedIn({ me, signedOut }: { me: Me; signedOut: boolean }): ReactNode {
   const [connection, setConnection] = useState<ClientState>({ state: "connecting", attempt: 0 });
   useEffect(() => followHub(setConnection), []);
   const admin = me.role === "admin";
   return (
     <Suspense fallback={null}>
+      {signedOut ? (
+        // What is on the page stays: there may be typed text in it.
+        <div className="banner" role="alert">
+          You were signed out: the session ended or was ended elsewhere.{" "}
+          <a href="/sign-in" target="_blank" rel="noopener">
+            Sign in again
+          </a>{" "}
+          in another tab, and this page goes on.
+        </div>
+      ) : null}
       <Switch>
         <Route path="/projects/:id">
           {({ id }) => <ProjectView id={id} me={me} connection={connection} />}

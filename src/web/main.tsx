@@ -3,13 +3,19 @@ import "@fontsource-variable/jetbrains-mono/index.css";
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "@xterm/xterm/css/xterm.css";
-import "./styles.css";
+import "./styles/tokens.css";
+import "./styles/shell.css";
+import "./styles/blocks.css";
+import "./styles/lists.css";
+import "./styles/workspace.css";
+import "./styles/narrow.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import { queryClient } from "./api.ts";
 import { App } from "./app.tsx";
+import { Dialogs } from "./components/dialogs.tsx";
 import { theme } from "./theme.ts";
 
 const root = document.getElementById("root");
@@ -19,6 +25,7 @@ if (root) {
       <Notifications position="bottom-right" autoClose={6000} />
       <QueryClientProvider client={queryClient}>
         <App />
+        <Dialogs />
       </QueryClientProvider>
     </MantineProvider>,
   );

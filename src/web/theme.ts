@@ -1,4 +1,4 @@
-/** One place for how everything looks: Mantine's theme, and our own tokens in styles.css. */
+/** One place for how everything looks: Mantine's theme, and our own tokens in styles/tokens.css. */
 import { ActionIcon, Button, createTheme, Input, type MantineColorsTuple } from "@mantine/core";
 
 const tuple = (...colors: string[]) => colors as unknown as MantineColorsTuple;

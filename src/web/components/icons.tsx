@@ -18,6 +18,7 @@ const PATHS = {
   download: "M8 2.5v7.5M4.8 7 8 10.2 11.2 7M3 13h10",
   upload: "M8 10V2.5M4.8 5.5 8 2.3l3.2 3.2M3 13h10",
   copy: "M5.5 5.5h7.5V13H5.5zM10.5 5.5V3H3v7.5h2.5",
+  stop: "M4.5 4.5h7v7h-7z",
   check: "M3 8.5l3.2 3.2L13 5",
   open: "M6 3H3v10h10v-3M9 3h4v4M13 3 7.5 8.5",
   refresh: "M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3",

@@ -1,54 +1,97 @@
-/** Ctrl K: go anywhere by its name. */
+/** Ctrl K: go anywhere, or do what this page can, by its name. `?` lists the keys. */
 import { Modal, TextInput } from "@mantine/core";
-import { useHotkeys } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { Me } from "../../contract/api.ts";
 import { api, keys } from "../api.ts";
 import { visible } from "./format.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { useKeys } from "./keys.ts";
 
-export function Palette({ me }: { me: Me }): ReactNode {
+export interface Command {
+  /** An address, or else its name. */
+  id?: string;
+  name: string;
+  icon: IconName;
+  run: () => void;
+}
+
+const MOST_SHOWN = 12;
+const KEYS: [keys: string, does: string][] = [
+  ["Ctrl K", "search or jump to"],
+  ["G P", "projects"],
+  ["G H", "hosts"],
+  ["G E", "health"],
+  ["/", "search in this list"],
+  ["N", "new here"],
+  ["Ctrl Shift `", "new terminal"],
+  ["Alt 1 … 9", "tab, in a project"],
+  ["Ctrl S", "save the file"],
+  ["Ctrl F", "search in the file"],
+  ["Ctrl Shift F", "search in the terminal"],
+  ["Ctrl Shift F6", "leave the terminal by key"],
+  ["?", "this list"],
+];
+
+export function Palette({
+  me,
+  commands = [],
+  compact = false,
+}: {
+  me: Me;
+  commands?: Command[];
+  compact?: boolean;
+}): ReactNode {
   const [open, setOpen] = useState(false);
+  const [help, setHelp] = useState(false);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const [, go] = useLocation();
+  const list = useRef<HTMLDivElement>(null);
+  const admin = me.role === "admin";
   const projects = useQuery({ queryKey: keys.projects, queryFn: api.projects.list });
   const show = () => {
     setText("");
     setAt(0);
     setOpen(true);
   };
-  useHotkeys(
-    [
-      ["mod+K", show],
-      ["G", () => {}],
-    ],
-    ["INPUT", "TEXTAREA"],
-  );
-  const pages = [
-    ["Projects", "/projects"],
-    ["Account", "/account"],
-    ...(me.role === "admin"
+  useKeys({
+    "Ctrl+K": show,
+    "?": () => setHelp(true),
+    "G P": () => go("/projects"),
+    ...(admin ? { "G H": () => go("/hosts"), "G E": () => go("/health") } : {}),
+  });
+  const page = (name: string, icon: IconName, path: string): Command => ({
+    id: path,
+    name,
+    icon,
+    run: () => go(path),
+  });
+  const all: Command[] = [
+    ...commands,
+    ...(projects.data ?? []).map((one) => page(visible(one.name), "folder", `/projects/${one.project_id}`)),
+    page("Projects", "folder", "/projects"),
+    ...(admin
       ? [
-          ["Hosts", "/hosts"],
-          ["Health", "/health"],
-          ["People", "/people"],
-          ["Settings", "/settings"],
-          ["Audit log", "/audit"],
+          page("Hosts", "host", "/hosts"),
+          page("Health", "health", "/health"),
+          page("People", "people", "/people"),
+          page("Audit log", "audit", "/audit"),
+          page("Settings", "settings", "/settings"),
         ]
       : []),
+    page("Account", "key", "/account"),
+    { name: "Keys of this page", icon: "settings", run: () => setHelp(true) },
   ];
-  const all = [
-    ...(projects.data ?? []).map((one) => [visible(one.name), `/projects/${one.project_id}`]),
-    ...pages,
-  ] as [string, string][];
-  const found = all.filter(([name]) => name.toLowerCase().includes(text.toLowerCase())).slice(0, 12);
+  const found = all
+    .filter(({ name }) => name.toLowerCase().includes(text.trim().toLowerCase()))
+    .slice(0, MOST_SHOWN);
   const choose = (index: number) => {
     const target = found[index];
     if (!target) return;
     setOpen(false);
-    go(target[1]);
+    target.run();
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown") setAt((now) => Math.min(now + 1, found.length - 1));
@@ -57,17 +100,30 @@ export function Palette({ me }: { me: Me }): ReactNode {
     else return;
     event.preventDefault();
   };
+  useEffect(() => {
+    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+  }, [at]);
   return (
     <>
-      <button type="button" className="nav" onClick={show}>
-        Search or jump to
-        <kbd className="count mono">Ctrl K</kbd>
+      <button
+        type="button"
+        className={compact ? "find compact" : "find"}
+        onClick={show}
+        aria-keyshortcuts="Control+K"
+      >
+        <Icon name="search" />
+        <span className="words">Search or jump to</span>
+        <kbd>Ctrl K</kbd>
       </button>
-      <Modal opened={open} onClose={() => setOpen(false)} title="Go to" withCloseButton={false}>
+      <Modal opened={open} onClose={() => setOpen(false)} title="Search or jump to" withCloseButton={false}>
         <TextInput
           data-autofocus
-          aria-label="Name of a project or page"
-          placeholder="Project or page"
+          role="combobox"
+          aria-label="Name of a project, page or command"
+          aria-expanded="true"
+          aria-controls="palette-list"
+          {...(found[at] ? { "aria-activedescendant": `palette-${at}` } : {})}
+          placeholder="Project, page or command"
           value={text}
           onChange={(event) => {
             setText(event.currentTarget.value);
@@ -75,19 +131,38 @@ export function Palette({ me }: { me: Me }): ReactNode {
           }}
           onKeyDown={onKey}
         />
-        <div className="stack" style={{ gap: 2, marginTop: 8 }}>
-          {found.map(([name, to], index) => (
-            <button
-              type="button"
-              key={to}
-              className="nav"
-              aria-current={index === at ? "page" : undefined}
+        <div ref={list} id="palette-list" role="listbox" aria-label="Found" className="palette">
+          {found.map((one, index) => (
+            // biome-ignore lint/a11y/useFocusableInteractive: focus stays in the field, as the combobox pattern says
+            // biome-ignore lint/a11y/useKeyWithClickEvents: the field takes the keys
+            <div
+              key={one.id ?? one.name}
+              id={`palette-${index}`}
+              role="option"
+              aria-selected={index === at}
               onClick={() => choose(index)}
             >
-              <bdi>{name}</bdi>
-            </button>
+              <Icon name={one.icon} />
+              <bdi>{one.name}</bdi>
+            </div>
           ))}
         </div>
+        {found.length === 0 ? <p className="dim">Nothing is called that.</p> : null}
+      </Modal>
+      <Modal opened={help} onClose={() => setHelp(false)} title="Keys">
+        <table className="keys">
+          <tbody>
+            {KEYS.map(([press, does]) => (
+              <tr key={press}>
+                <th scope="row">
+                  <kbd>{press}</kbd>
+                </th>
+                <td>{does}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        <p className="dim">A focused terminal gets every key but its own three.</p>
       </Modal>
     </>
   );

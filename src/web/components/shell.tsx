@@ -3,6 +3,8 @@ import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import type { ClientState } from "../../conat/client.ts";
 import type { Me } from "../../contract/api.ts";
+import { retryHub } from "../api.ts";
+import { initials, visible } from "./format.ts";
 import { Icon, type IconName, Mark } from "./icons.tsx";
 import { Palette } from "./palette.tsx";
 
@@ -32,7 +34,10 @@ export function ConnectionBanner({ connection }: { connection: ClientState }): R
   if (connection.state !== "waiting") return null;
   return (
     <div className="banner" role="alert">
-      The hub does not answer. What you see may be old. Trying again by itself; nothing you typed is lost.
+      The hub does not answer. What you see may be old. Trying again by itself; nothing you typed is lost.{" "}
+      <button type="button" className="link" onClick={retryHub}>
+        Try now
+      </button>
     </div>
   );
 }
@@ -46,6 +51,7 @@ export function Shell({
   connection: ClientState;
   children: ReactNode;
 }): ReactNode {
+  const [path] = useLocation();
   return (
     <div className="shell">
       <nav className="side" aria-label="Main">
@@ -82,9 +88,19 @@ export function Shell({
         ) : null}
         <div className="grow" />
         <ColorSchemeButton />
-        <Nav to="/account" icon="key">
-          {me.name}
-        </Nav>
+        <Link
+          href="/account"
+          className="nav person"
+          aria-current={path.startsWith("/account") ? "page" : undefined}
+        >
+          <span className="initials" aria-hidden="true">
+            {initials(me.name)}
+          </span>
+          <span className="who">
+            <bdi>{visible(me.name)}</bdi>
+            <span className="dim">{me.role === "admin" ? "Admin" : "User"}</span>
+          </span>
+        </Link>
       </nav>
       {/* A scrolling region must be reachable by key. */}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: so that keys scroll it */}

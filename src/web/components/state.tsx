@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Check, HostState, ProjectState, Step } from "../../contract/api.ts";
 
 type Tone = "ok" | "busy" | "idle" | "warn" | "bad";
-type Shape = "disc" | "arc" | "dots" | "ring" | "triangle" | "struck" | "octagon" | "dashed";
+type Shape = "disc" | "arc" | "dots" | "ring" | "triangle" | "struck" | "octagon" | "dashed" | "tick";
 
 function Glyph({ tone, shape }: { tone: Tone; shape: Shape }): ReactNode {
   const color = `var(--${tone})`;
@@ -56,6 +56,12 @@ function Glyph({ tone, shape }: { tone: Tone; shape: Shape }): ReactNode {
           <path d="M2.5 9.5l7-7" {...line} />
         </svg>
       );
+    case "tick":
+      return (
+        <svg aria-hidden="true" {...common}>
+          <path d="M1.8 6.4 4.6 9.2 10.2 2.8" {...line} strokeLinecap="round" strokeLinejoin="round" />
+        </svg>
+      );
     case "octagon":
       return (
         <svg aria-hidden="true" {...common}>
@@ -64,6 +70,10 @@ function Glyph({ tone, shape }: { tone: Tone; shape: Shape }): ReactNode {
         </svg>
       );
   }
+}
+
+export function ProblemGlyph({ tone }: { tone: "bad" | "warn" }): ReactNode {
+  return <Glyph tone={tone} shape={tone === "bad" ? "octagon" : "triangle"} />;
 }
 
 function State({
@@ -122,9 +132,9 @@ const HOST: Record<HostState, [Tone, Shape, string]> = {
   deprovisioning: ["busy", "arc", "Leaving"],
   gone: ["idle", "ring", "Gone"],
 };
-export function HostStateLabel({ state }: { state: HostState }): ReactNode {
+export function HostStateLabel({ state, detail }: { state: HostState; detail?: string }): ReactNode {
   const [tone, shape, word] = HOST[state];
-  return <State tone={tone} shape={shape} word={word} />;
+  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
 }
 
 const CHECK: Record<Check["status"], [Tone, Shape, string]> = {
@@ -146,7 +156,7 @@ export function CheckGlyph({ status }: { status: Check["status"] }): ReactNode {
 const STEP: Record<Step["state"], [Tone, Shape, string]> = {
   pending: ["idle", "ring", "not yet"],
   running: ["busy", "arc", "under way"],
-  done: ["ok", "disc", "done"],
+  done: ["ok", "tick", "done"],
   failed: ["bad", "octagon", "failed"],
   skipped: ["idle", "ring", "skipped"],
 };

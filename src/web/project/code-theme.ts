@@ -34,7 +34,11 @@ export function codeTheme(dark: boolean): Extension {
     EditorView.theme(
       {
         "&": { backgroundColor: "var(--lp-surface)", color: "var(--lp-code-text)", fontSize: "13px" },
-        ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.5" },
+        ".cm-scroller": {
+          fontFamily: "var(--mantine-font-family-monospace)",
+          fontVariantLigatures: "none",
+          lineHeight: "1.5",
+        },
         ".cm-content": { padding: "6px 0", caretColor: "var(--lp-accent)" },
         ".cm-cursor": { borderLeftColor: "var(--lp-accent)", borderLeftWidth: "2px" },
         ".cm-gutters": { backgroundColor: "var(--lp-surface)", color: "var(--lp-text-3)", border: "none" },

@@ -43,3 +43,11 @@ export function findDraft(storage: Storage, projectId: string, path: string): Dr
     return undefined;
   }
 }
+
+/** The file has another name now. */
+export function moveDraft(storage: Storage, projectId: string, from: string, to: string): void {
+  const draft = findDraft(storage, projectId, from);
+  if (draft === undefined) return;
+  dropDraft(storage, projectId, from);
+  keepDraft(storage, projectId, to, draft);
+}

@@ -96,7 +96,7 @@ export default function EditorPane({ client, projectId, path, active, onDirty }:
           {state?.saving ? "Saving" : dirty ? "Not saved" : state?.loaded ? "Saved" : ""}
         </span>
         <Button
-          size="compact-xs"
+          size="xs"
           variant="default"
           disabled={!dirty || state?.saving === true}
           onClick={() => void open.current?.save()}

@@ -1,23 +1,22 @@
-/** One project: files left, tabs of terminals and editors, what listens below. */
-import { Button, Modal, NumberInput, Textarea, TextInput } from "@mantine/core";
+/** One project: its page while it runs, and while it does not. */
+import { Button, Menu } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from "react";
-import { Link, useLocation } from "wouter";
+import { type ReactNode, useEffect, useState } from "react";
+import { Link } from "wouter";
 import type { ClientState } from "../../conat/client.ts";
 import type { Me, Project } from "../../contract/api.ts";
-import { api, keys, queryClient } from "../api.ts";
-import { ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
+import { api, keys } from "../api.ts";
+import { ErrorBlock } from "../components/blocks.tsx";
+import { askYesNo } from "../components/dialogs.tsx";
 import { visible } from "../components/format.ts";
 import { Icon, Mark } from "../components/icons.tsx";
+import { type Command, Palette } from "../components/palette.tsx";
 import { ConnectionBanner } from "../components/shell.tsx";
 import { ProjectStateLabel } from "../components/state.tsx";
 import { type HostConnection, takeHostSocket } from "../sockets/host-sockets.ts";
-import { Files } from "./files.tsx";
-import { Ports } from "./ports.tsx";
-import { type Tab, Tabs, useTabs } from "./tabs.tsx";
-
-const TerminalPane = lazy(() => import("./terminal.tsx"));
-const EditorPane = lazy(() => import("./editor.tsx"));
+import { NotRunning } from "./not-running.tsx";
+import { Panes } from "./panes.tsx";
+import { ProjectSettings } from "./project-settings.tsx";
 
 export default function ProjectView({
   id,
@@ -30,13 +29,14 @@ export default function ProjectView({
 }): ReactNode {
   const projects = useQuery({ queryKey: keys.projects, queryFn: api.projects.list });
   const project = projects.data?.find((one) => one.project_id === id);
-  if (projects.error)
-    return (
-      <div className="notice">
+  // A list that could not be asked for again is still the last that is known.
+  if (!projects.data) {
+    return projects.error ? (
+      <main className="notice">
         <ErrorBlock error={projects.error} />
-      </div>
-    );
-  if (!projects.data) return null;
+      </main>
+    ) : null;
+  }
   if (!project) {
     return (
       <main className="notice">
@@ -49,27 +49,31 @@ export default function ProjectView({
   return <Workspace key={id} project={project} me={me} connection={connection} />;
 }
 
-function useConnection(project: Project): HostConnection | undefined {
-  const [connection, setConnection] = useState<HostConnection>();
-  const { host_id, state } = project;
+/** Kept while the host is away: it comes back by itself, and editors hold what was typed. */
+function useHost(project: Project): HostConnection | undefined {
+  const [host, setHost] = useState<HostConnection>();
+  const { host_id } = project;
+  const live = project.state === "running" || project.state === "away";
   useEffect(() => {
-    if (host_id === null || state !== "running") return;
+    if (host_id === null || !live) return;
     const mine = takeHostSocket(host_id);
-    let live = true;
-    // The socket's grant may be older than the project.
+    let wanted = true;
+    // The socket's rights may be older than the project.
     mine
       .renew()
-      .catch(() => {})
+      .catch(() => {
+        // Whatever is asked for next says why it is refused.
+      })
       .finally(() => {
-        if (live) setConnection(mine);
+        if (wanted) setHost(mine);
       });
     return () => {
-      live = false;
-      setConnection(undefined);
+      wanted = false;
+      setHost(undefined);
       mine.release();
     };
-  }, [host_id, state]);
-  return connection;
+  }, [host_id, live]);
+  return host;
 }
 
 function Workspace({
@@ -81,12 +85,40 @@ function Workspace({
   me: Me;
   connection: ClientState;
 }): ReactNode {
-  const host = useConnection(project);
+  const host = useHost(project);
   const [settings, setSettings] = useState(false);
+  const [showFiles, setShowFiles] = useState(false);
   const act = useMutation({
     mutationFn: (verb: "start" | "stop" | "restart") => api.projects[verb](project.project_id),
   });
-  const busy = ["starting", "stopping", "queued", "deleting"].includes(project.state);
+  const name = visible(project.name);
+  useEffect(() => {
+    const before = document.title;
+    document.title = `${name} – ${me.hub.name}`;
+    return () => {
+      document.title = before;
+    };
+  }, [name, me.hub.name]);
+  const running = project.state === "running";
+  const startable = project.state === "stopped" || project.state === "failed" || project.state === "archived";
+  const end = async (verb: "stop" | "restart") => {
+    const yes = await askYesNo({
+      title: verb === "stop" ? `Stop ${name}?` : `Restart ${name}?`,
+      text: "All that runs in it ends, for everybody who uses it. Its files stay.",
+      action: verb === "stop" ? "Stop it" : "Restart it",
+    });
+    if (yes) act.mutate(verb);
+  };
+  const commands: Command[] = [
+    ...(running
+      ? [
+          { name: `Stop ${name}`, icon: "stop" as const, run: () => void end("stop") },
+          { name: `Restart ${name}`, icon: "refresh" as const, run: () => void end("restart") },
+        ]
+      : []),
+    ...(startable ? [{ name: `Start ${name}`, icon: "open" as const, run: () => act.mutate("start") }] : []),
+    { name: `Settings of ${name}`, icon: "settings", run: () => setSettings(true) },
+  ];
   return (
     <div className="ws">
       <header className="ws-top">
@@ -96,298 +128,88 @@ function Workspace({
         <Link href="/projects" className="crumb">
           Projects
         </Link>
-        <span className="dim" aria-hidden="true">
+        <span className="dim crumb" aria-hidden="true">
           ›
         </span>
-        <h1 style={{ fontSize: "0.8125rem" }}>
-          <bdi>{visible(project.name)}</bdi>
+        <h1>
+          <bdi>{name}</bdi>
         </h1>
-        <ProjectStateLabel
-          state={project.state}
-          detail={project.state === "running" ? `on ${project.host_name}` : project.phase}
-        />
+        <span className="pill">
+          <ProjectStateLabel
+            state={project.state}
+            detail={running ? `on ${project.host_name ?? "its host"}` : project.phase}
+          />
+        </span>
         <span style={{ flex: 1 }} />
-        {project.state === "running" ? (
-          <Button variant="default" size="xs" onClick={() => act.mutate("stop")} loading={act.isPending}>
-            Stop
+        <Palette me={me} commands={commands} compact />
+        <span style={{ flex: 1 }} />
+        {host ? (
+          <Button
+            className="phone"
+            variant="default"
+            size="xs"
+            aria-pressed={showFiles}
+            onClick={() => setShowFiles((now) => !now)}
+          >
+            Files
           </Button>
         ) : null}
-        {project.state === "stopped" || project.state === "failed" ? (
-          <Button size="xs" onClick={() => act.mutate("start")} loading={act.isPending || busy}>
+        {startable ? (
+          <Button size="xs" onClick={() => act.mutate("start")} loading={act.isPending}>
             Start
           </Button>
         ) : null}
-        <Button
-          variant="default"
-          size="xs"
-          leftSection={<Icon name="settings" />}
-          onClick={() => setSettings(true)}
-        >
-          Settings
-        </Button>
+        <Menu>
+          <Menu.Target>
+            <Button
+              variant="default"
+              size="xs"
+              aria-label={`Project ${name}: more`}
+              leftSection={<Icon name="settings" />}
+              loading={act.isPending && !startable}
+            >
+              Project
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item leftSection={<Icon name="settings" />} onClick={() => setSettings(true)}>
+              Settings
+            </Menu.Item>
+            {running ? (
+              <>
+                <Menu.Item leftSection={<Icon name="refresh" />} onClick={() => void end("restart")}>
+                  Restart
+                </Menu.Item>
+                <Menu.Item leftSection={<Icon name="stop" />} onClick={() => void end("stop")}>
+                  Stop
+                </Menu.Item>
+              </>
+            ) : null}
+          </Menu.Dropdown>
+        </Menu>
       </header>
-      {project.state === "running" && host ? (
-        <Running project={project} me={me} host={host} connection={connection} />
+      {host ? (
+        <Panes
+          project={project}
+          me={me}
+          host={host}
+          connection={connection}
+          showFiles={showFiles}
+          hideFiles={() => setShowFiles(false)}
+        />
       ) : (
-        <main className="ws-main" id="page">
-          <ConnectionBanner connection={connection} />
-          <div className="notice">
-            <ErrorBlock error={act.error} />
-            <NotRunning project={project} start={() => act.mutate("start")} />
-          </div>
-        </main>
+        <>
+          <main className="ws-main" id="page">
+            <ConnectionBanner connection={connection} />
+            <div className="notice">
+              <ErrorBlock error={act.error} />
+              {running ? null : <NotRunning project={project} start={() => act.mutate("start")} />}
+            </div>
+          </main>
+          <footer className="ws-foot" />
+        </>
       )}
-      {project.state === "running" && host ? null : <footer className="ws-foot" />}
       <ProjectSettings project={project} opened={settings} close={() => setSettings(false)} />
     </div>
-  );
-}
-
-function NotRunning({ project, start }: { project: Project; start: () => void }): ReactNode {
-  if (project.state === "failed" && project.problem) {
-    return (
-      <ProblemBlock problem={project.problem}>
-        <Button onClick={start}>Start again</Button>
-      </ProblemBlock>
-    );
-  }
-  if (project.state === "away") {
-    return (
-      <ProblemBlock
-        tone="warn"
-        problem={{
-          code: "host.away",
-          title: `${project.host_name ?? "Its host"} does not answer`,
-          why: "What ran there may still be running.",
-          fix: "It connects again by itself; this page goes on then.",
-        }}
-      />
-    );
-  }
-  if (project.state === "stopped") {
-    return (
-      <div className="stack">
-        <h2>This project is stopped</h2>
-        <p className="dim">Its files are kept. Start it to open terminals, files and web servers.</p>
-        <div>
-          <Button onClick={start}>Start</Button>
-        </div>
-      </div>
-    );
-  }
-  return (
-    <div className="stack" role="status">
-      <ProjectStateLabel
-        state={project.state}
-        detail={project.queue_place ? `place ${project.queue_place} in line` : project.phase}
-      />
-    </div>
-  );
-}
-
-function Running({
-  project,
-  me,
-  host,
-  connection,
-}: {
-  project: Project;
-  me: Me;
-  host: HostConnection;
-  connection: ClientState;
-}): ReactNode {
-  const id = project.project_id;
-  const tabs = useTabs(host, id);
-  const [away, setAway] = useState(false);
-  useEffect(() => host.onState((state) => setAway(state.state === "waiting")), [host]);
-  return (
-    <>
-      <div className="ws-mid">
-        <Files host={host} projectId={id} open={tabs.openFile} />
-        <main className="ws-main" id="page">
-          <ConnectionBanner connection={connection} />
-          {away && connection.state !== "waiting" ? (
-            <div className="banner" role="alert">
-              The project's host does not answer. Trying again by itself; terminals go on where they were.
-            </div>
-          ) : null}
-          <Tabs tabs={tabs} />
-          <ErrorBlock error={tabs.error} />
-          <div className="pane">
-            <Suspense fallback={null}>
-              {tabs.list.map((tab) => (
-                <div
-                  key={tab.key}
-                  className="fill"
-                  role="tabpanel"
-                  aria-label={tab.title}
-                  style={{ visibility: tab.key === tabs.active ? "visible" : "hidden" }}
-                >
-                  <Pane
-                    tab={tab}
-                    host={host}
-                    projectId={id}
-                    active={tab.key === tabs.active}
-                    dirty={(value) => tabs.setDirty(tab.key, value)}
-                    onNewTerminal={() => void tabs.newTerminal()}
-                  />
-                </div>
-              ))}
-            </Suspense>
-            {tabs.list.length === 0 && tabs.loaded ? (
-              <div className="notice stack">
-                <h2>Nothing is open</h2>
-                <p className="dim">Open a file on the left, or a terminal.</p>
-                <div>
-                  <Button onClick={() => void tabs.newTerminal()}>New terminal</Button>
-                </div>
-              </div>
-            ) : null}
-          </div>
-        </main>
-      </div>
-      <Ports host={host} projectId={id} me={me} />
-    </>
-  );
-}
-
-function Pane({
-  tab,
-  host,
-  projectId,
-  active,
-  dirty,
-  onNewTerminal,
-}: {
-  tab: Tab;
-  host: HostConnection;
-  projectId: string;
-  active: boolean;
-  dirty: (value: boolean) => void;
-  onNewTerminal: () => void;
-}): ReactNode {
-  return tab.kind === "terminal" ? (
-    <TerminalPane
-      client={host.client}
-      projectId={projectId}
-      terminalId={tab.id}
-      title={tab.title}
-      active={active}
-      onNewTerminal={onNewTerminal}
-    />
-  ) : (
-    <EditorPane client={host.client} projectId={projectId} path={tab.id} active={active} onDirty={dirty} />
-  );
-}
-
-const MIB = 2 ** 20;
-
-function ProjectSettings({
-  project,
-  opened,
-  close,
-}: {
-  project: Project;
-  opened: boolean;
-  close: () => void;
-}): ReactNode {
-  const [, go] = useLocation();
-  const initial = useMemo(
-    () => ({
-      name: project.name,
-      description: project.description,
-      memory: project.limits.memory_bytes / MIB,
-      cpus: project.limits.cpus,
-    }),
-    [project],
-  );
-  const [form, setForm] = useState(initial);
-  const [confirm, setConfirm] = useState("");
-  const save = useMutation({
-    mutationFn: () =>
-      api.projects.update(project.project_id, {
-        name: form.name,
-        description: form.description,
-        limits: { memory_bytes: form.memory * MIB, cpus: form.cpus },
-      }),
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: keys.projects }),
-  });
-  const remove = useMutation({
-    mutationFn: () => api.projects.remove(project.project_id),
-    onSuccess: () => go("/projects"),
-  });
-  return (
-    <Modal opened={opened} onClose={close} title="Project settings" size="lg">
-      <form
-        className="stack"
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <ErrorBlock error={save.error ?? remove.error} />
-        <TextInput
-          label="Name"
-          required
-          value={form.name}
-          onChange={(event) => {
-            const { value } = event.currentTarget;
-            setForm((now) => ({ ...now, name: value }));
-          }}
-        />
-        <Textarea
-          label="Description"
-          value={form.description}
-          onChange={(event) => {
-            const { value } = event.currentTarget;
-            setForm((now) => ({ ...now, description: value }));
-          }}
-        />
-        <div className="row">
-          <NumberInput
-            label="Memory, MiB"
-            min={64}
-            value={form.memory}
-            onChange={(value) => setForm((now) => ({ ...now, memory: Number(value) }))}
-          />
-          <NumberInput
-            label="CPUs"
-            min={0.1}
-            step={0.5}
-            value={form.cpus}
-            onChange={(value) => setForm((now) => ({ ...now, cpus: Number(value) }))}
-          />
-        </div>
-        <p className="dim" style={{ margin: 0 }}>
-          Limits take effect at the next start.
-        </p>
-        <div>
-          <Button type="submit" loading={save.isPending}>
-            Save
-          </Button>
-        </div>
-      </form>
-      <h2 style={{ margin: "24px 0 8px" }}>Delete this project</h2>
-      <div className="stack">
-        <p className="dim" style={{ margin: 0 }}>
-          All its files are lost. There is no backup yet. Type its name to confirm.
-        </p>
-        <div className="row">
-          <TextInput
-            aria-label="Name of the project, to confirm"
-            value={confirm}
-            onChange={(event) => setConfirm(event.currentTarget.value)}
-          />
-          <Button
-            color="red"
-            disabled={confirm !== project.name}
-            loading={remove.isPending}
-            onClick={() => remove.mutate()}
-          >
-            Delete {visible(project.name)}
-          </Button>
-        </div>
-      </div>
-    </Modal>
   );
 }

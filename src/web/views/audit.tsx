@@ -4,13 +4,20 @@ import { api, keys } from "../api.ts";
 import { ErrorBlock, PageHead } from "../components/blocks.tsx";
 import { visible } from "../components/format.ts";
 
+/** `name: ember, port: 9301` */
+function details(detail: Record<string, unknown>): string {
+  return Object.entries(detail)
+    .map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
+}
+
 export default function AuditView(): ReactNode {
   const audit = useQuery({ queryKey: keys.audit, queryFn: api.audit, staleTime: 0 });
   return (
     <>
       <PageHead title="Audit log" note="What admins and hosts did; nothing in it can be changed" />
-      <div className="body">
-        <ErrorBlock error={audit.error} />
+      <div className="body problems">
+        <ErrorBlock error={audit.data ? undefined : audit.error} />
       </div>
       <table className="list">
         <thead>
@@ -31,7 +38,7 @@ export default function AuditView(): ReactNode {
               </td>
               <td className="mono">{entry.action}</td>
               <td className="mono">{visible(entry.subject)}</td>
-              <td className="mono dim">{visible(JSON.stringify(entry.detail))}</td>
+              <td className="mono dim breaks">{visible(details(entry.detail))}</td>
             </tr>
           ))}
         </tbody>

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import type { Check } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, PageHead, ProblemBlock } from "../components/blocks.tsx";
-import { ago } from "../components/format.ts";
+import { ago, visible } from "../components/format.ts";
 import { CheckGlyph } from "../components/state.tsx";
 
 export default function HealthView(): ReactNode {
@@ -16,7 +16,17 @@ export default function HealthView(): ReactNode {
   const report = last.data;
   const groups = [...new Set((report?.checks ?? []).map((one) => one.group))];
   const counts = report
-    ? `${report.counts.ok} good, ${report.counts.warn} warnings, ${report.counts.fail} failing, ${report.counts.unknown} unknown`
+    ? (
+        [
+          [report.counts.ok, "good"],
+          [report.counts.warn, report.counts.warn === 1 ? "warning" : "warnings"],
+          [report.counts.fail, "failing"],
+          [report.counts.unknown, "unknown"],
+          [report.counts.skipped, "not needed"],
+        ] as const
+      )
+        .flatMap(([count, word]) => (count > 0 ? [`${count} ${word}`] : []))
+        .join(", ")
     : undefined;
   return (
     <>
@@ -34,8 +44,10 @@ export default function HealthView(): ReactNode {
           </div>
         ) : null}
         {groups.map((group) => (
-          <section key={group} aria-label={group} style={{ marginBottom: 16 }}>
-            <h2 style={{ padding: "8px 0" }}>{group}</h2>
+          <section key={group} aria-label={group} style={{ marginBottom: 20 }}>
+            <h2 style={{ padding: "8px 0 4px" }}>
+              <bdi>{visible(group)}</bdi>
+            </h2>
             {(report?.checks ?? [])
               .filter((one) => one.group === group)
               .map((check) => (
@@ -50,15 +62,16 @@ export default function HealthView(): ReactNode {
 
 function CheckRow({ check }: { check: Check }): ReactNode {
   return (
-    <div style={{ borderTop: "1px solid var(--lp-line)", padding: "6px 0" }}>
-      <div className="row">
+    <>
+      <div className="check-row">
         <CheckGlyph status={check.status} />
-        <span style={{ width: 220 }}>{check.name}</span>
-        <span className="dim">{check.value ?? "unknown"}</span>
+        <span className="name">{check.name}</span>
+        <span className="dim value">{check.value ?? "unknown"}</span>
+        <span className="mono dim">{check.code}</span>
       </div>
       {check.problem ? (
         <ProblemBlock problem={check.problem} tone={check.status === "warn" ? "warn" : "bad"} />
       ) : null}
-    </div>
+    </>
   );
 }

@@ -4,19 +4,29 @@ import type { ReactNode } from "react";
 import type { Account } from "../../contract/api.ts";
 import { api, keys } from "../api.ts";
 import { CommandBlock, ErrorBlock, PageHead } from "../components/blocks.tsx";
+import { askYesNo } from "../components/dialogs.tsx";
 import { ago, plural, visible } from "../components/format.ts";
+import { Icon } from "../components/icons.tsx";
 
 export default function PeopleView(): ReactNode {
   const users = useQuery({ queryKey: keys.users, queryFn: api.users.list });
-  const invite = useMutation({ mutationFn: () => api.users.invite("user") });
+  const invite = useMutation({ mutationFn: (role: "admin" | "user") => api.users.invite(role) });
   return (
     <>
       <PageHead title="People" note={users.data ? plural(users.data.length, "account") : undefined}>
-        <Button onClick={() => invite.mutate()} loading={invite.isPending}>
-          Invite somebody
-        </Button>
+        <Menu>
+          <Menu.Target>
+            <Button leftSection={<Icon name="plus" />} loading={invite.isPending}>
+              Invite somebody
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item onClick={() => invite.mutate("user")}>As a user, who has projects</Menu.Item>
+            <Menu.Item onClick={() => invite.mutate("admin")}>As an admin, who runs this hub too</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
       </PageHead>
-      <div className="body">
+      <div className="body problems">
         <ErrorBlock error={users.error ?? invite.error} />
         {invite.data ? (
           <CommandBlock
@@ -52,6 +62,18 @@ function PersonRow({ account }: { account: Account }): ReactNode {
     mutationFn: (change: { role?: "admin" | "user"; suspended?: boolean }) =>
       api.users.update(account.account_id, change),
   });
+  const suspend = async () => {
+    const name = visible(account.name);
+    const yes =
+      account.suspended ||
+      (await askYesNo({
+        title: `Suspend ${name}?`,
+        text: `${name} is signed out everywhere at once, and API keys stop working. Projects and files stay; what runs goes on.`,
+        action: `Suspend ${name}`,
+        danger: true,
+      }));
+    if (yes) update.mutate({ suspended: !account.suspended });
+  };
   return (
     <tr>
       <td>
@@ -75,10 +97,7 @@ function PersonRow({ account }: { account: Account }): ReactNode {
             <Menu.Item onClick={() => update.mutate({ role: account.role === "admin" ? "user" : "admin" })}>
               {account.role === "admin" ? "Make a user" : "Make an admin"}
             </Menu.Item>
-            <Menu.Item
-              color={account.suspended ? "gray" : "red"}
-              onClick={() => update.mutate({ suspended: !account.suspended })}
-            >
+            <Menu.Item color={account.suspended ? "gray" : "red"} onClick={() => void suspend()}>
               {account.suspended ? "Let in again" : "Suspend"}
             </Menu.Item>
           </Menu.Dropdown>

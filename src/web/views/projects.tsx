@@ -1,40 +1,79 @@
 import { Button, Modal, Select, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useState } from "react";
-import { useLocation } from "wouter";
+import { type FormEvent, type ReactNode, useRef, useState } from "react";
+import { Link, useLocation } from "wouter";
 import type { Project } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, PageHead } from "../components/blocks.tsx";
 import { ago, plural, visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
+import { useKeys } from "../components/keys.ts";
 import { ProjectStateLabel } from "../components/state.tsx";
+
+type Only = "all" | "running" | "mine" | "trouble";
+const FILTERS: Record<Only, { label: string; has: (project: Project) => boolean }> = {
+  all: { label: "All", has: () => true },
+  running: { label: "Running", has: (one) => one.state === "running" },
+  mine: { label: "Mine", has: (one) => one.role === "owner" },
+  trouble: { label: "Need a look", has: (one) => one.state === "failed" || one.state === "away" },
+};
+const byLastUse = (a: Project, b: Project) =>
+  Date.parse(b.last_used_at ?? b.created_at) - Date.parse(a.last_used_at ?? a.created_at);
 
 export default function ProjectsView(): ReactNode {
   const projects = useQuery({ queryKey: keys.projects, queryFn: api.projects.list });
   const [filter, setFilter] = useState("");
   const [creating, setCreating] = useState(false);
+  const [only, setOnly] = useState<Only>("all");
+  const field = useRef<HTMLInputElement>(null);
+  const create = () => setCreating(true);
+  useKeys({ N: create, "/": () => field.current?.focus() });
   const all = projects.data ?? [];
   const needle = filter.trim().toLowerCase();
-  const shown = all.filter((one) =>
-    `${one.name} ${one.description} ${one.owner.name}`.toLowerCase().includes(needle),
+  const matching = all.filter((one) =>
+    `${one.name} ${one.description} ${one.owner.name} ${one.host_name ?? ""}`.toLowerCase().includes(needle),
   );
-  const running = all.filter((one) => one.state === "running").length;
+  const shown = matching.filter(FILTERS[only].has).sort(byLastUse);
+  const running = all.filter(FILTERS.running.has).length;
   return (
     <>
-      <PageHead title="Projects" note={all.length > 0 ? `${running} of ${all.length} running` : undefined}>
-        <TextInput
-          aria-label="Search projects"
-          placeholder="Search"
-          value={filter}
-          onChange={(event) => setFilter(event.currentTarget.value)}
-        />
+      <PageHead
+        title="Projects"
+        note={all.length > 0 ? `${plural(all.length, "project")}, ${running} running` : undefined}
+      >
         <Button leftSection={<Icon name="plus" />} onClick={() => setCreating(true)}>
           New project
         </Button>
       </PageHead>
-      <div className="body">
-        <ErrorBlock error={projects.error} />
-      </div>
+      {all.length > 0 ? (
+        <div className="toolbar">
+          {(Object.keys(FILTERS) as Only[]).map((key) => (
+            <button
+              key={key}
+              type="button"
+              className="filter"
+              aria-pressed={only === key}
+              onClick={() => setOnly(key)}
+            >
+              {FILTERS[key].label} <span className="count">{matching.filter(FILTERS[key].has).length}</span>
+            </button>
+          ))}
+          <span style={{ flex: 1 }} />
+          <TextInput
+            ref={field}
+            aria-label="Search projects"
+            placeholder="Name, person or host"
+            leftSection={<Icon name="search" />}
+            value={filter}
+            onChange={(event) => setFilter(event.currentTarget.value)}
+          />
+        </div>
+      ) : null}
+      {projects.error && !projects.data ? (
+        <div className="body">
+          <ErrorBlock error={projects.error} />
+        </div>
+      ) : null}
       {projects.data && all.length === 0 ? (
         <div className="empty">
           <h2>No projects yet</h2>
@@ -46,7 +85,7 @@ export default function ProjectsView(): ReactNode {
         </div>
       ) : null}
       {all.length > 0 ? (
-        <table className="list">
+        <table className="list projects">
           <thead>
             <tr>
               <th>Project</th>
@@ -68,13 +107,22 @@ export default function ProjectsView(): ReactNode {
       ) : null}
       {all.length > 0 && shown.length === 0 ? (
         <div className="empty">
-          {plural(all.length, "project")}, none called “{filter}”.
+          <p>
+            {needle === ""
+              ? `None of your ${plural(all.length, "project")} is here.`
+              : `${plural(all.length, "project")}, and none here fits “${filter}”.`}
+          </p>
+          {needle === "" ? null : (
+            <Button variant="default" onClick={() => setCreating(true)}>
+              Make a project called “{filter.trim()}”
+            </Button>
+          )}
         </div>
       ) : null}
       <CreateProject
         opened={creating}
         close={() => setCreating(false)}
-        name={shown.length === 0 ? filter : ""}
+        name={all.length > 0 && shown.length === 0 ? filter.trim() : ""}
       />
     </>
   );
@@ -85,26 +133,23 @@ function ProjectRow({ project }: { project: Project }): ReactNode {
   const open = () => go(`/projects/${project.project_id}`);
   const start = useMutation({ mutationFn: () => api.projects.start(project.project_id) });
   const name = visible(project.name);
+  const under =
+    project.problem?.title ?? (project.queue_place ? `${project.queue_place}. in line` : project.phase);
   return (
     <tr className="link" onClick={open}>
       <td>
-        <a
+        <Link
           href={`/projects/${project.project_id}`}
-          onClick={(event) => {
-            event.preventDefault();
-            open();
-          }}
+          className="strong"
+          onClick={(event) => event.stopPropagation()}
         >
           <bdi>{name}</bdi>
-        </a>
+        </Link>
         {project.description ? <div className="sub">{visible(project.description)}</div> : null}
       </td>
       <td>
-        <ProjectStateLabel
-          state={project.state}
-          detail={project.queue_place ? `place ${project.queue_place}` : project.phase}
-        />
-        {project.problem ? <div className="sub">{project.problem.title}</div> : null}
+        <ProjectStateLabel state={project.state} />
+        {under ? <div className="sub under">{under}</div> : null}
       </td>
       <td>
         <bdi>{project.host_name ?? "none"}</bdi>
@@ -114,7 +159,7 @@ function ProjectRow({ project }: { project: Project }): ReactNode {
       </td>
       <td title={project.last_used_at ?? ""}>{ago(project.last_used_at)}</td>
       <td>
-        {project.state === "stopped" || project.state === "failed" ? (
+        {project.state === "stopped" ? (
           <Button
             variant="default"
             size="xs"
@@ -129,8 +174,16 @@ function ProjectRow({ project }: { project: Project }): ReactNode {
             Start
           </Button>
         ) : (
-          <Button variant="default" size="xs" aria-label={`Open ${name}`} onClick={open}>
-            Open
+          <Button
+            variant="default"
+            size="xs"
+            aria-label={`${project.state === "failed" ? "See why" : "Open"} ${name}`}
+            onClick={(event) => {
+              event.stopPropagation();
+              open();
+            }}
+          >
+            {project.state === "failed" ? "See why" : "Open"}
           </Button>
         )}
       </td>
@@ -148,13 +201,15 @@ function CreateProject({
   name: string;
 }): ReactNode {
   const [name, setName] = useState("");
+  const [description, setDescription] = useState("");
   const [host, setHost] = useState<string | null>(null);
   const [, go] = useLocation();
   const hosts = useQuery({ queryKey: keys.hosts, queryFn: api.hosts.list, enabled: opened, retry: false });
   const create = useMutation({
     async mutationFn() {
       const project = await api.projects.create({
-        name: name || suggested,
+        name: name.trim() || suggested,
+        ...(description.trim() ? { description: description.trim() } : {}),
         ...(host ? { host_id: host } : {}),
       });
       await api.projects.start(project.project_id);
@@ -162,6 +217,8 @@ function CreateProject({
     },
     async onSuccess(project) {
       await queryClient.invalidateQueries({ queryKey: keys.projects });
+      setName("");
+      setDescription("");
       close();
       go(`/projects/${project.project_id}`);
     },
@@ -180,15 +237,21 @@ function CreateProject({
         <TextInput
           data-autofocus
           label="Name"
-          required
+          required={suggested === ""}
           value={name}
           placeholder={suggested}
           onChange={(event) => setName(event.currentTarget.value)}
         />
+        <TextInput
+          label="Description"
+          description="If a name does not say it all"
+          value={description}
+          onChange={(event) => setDescription(event.currentTarget.value)}
+        />
         {ready.length > 1 ? (
           <Select
             label="Host"
-            description="Where it runs; by itself the one with most free memory"
+            description="Where it runs; left empty, the hub chooses"
             clearable
             value={host}
             onChange={setHost}

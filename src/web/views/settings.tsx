@@ -1,9 +1,17 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useState } from "react";
 import type { Setting } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, PageHead } from "../components/blocks.tsx";
+
+const LABELS: Record<string, string> = {
+  hub_name: "Name of this hub",
+  public_host: "Public name or address",
+  lan: "Private networks",
+  default_memory_mb: "Memory of a new project, MiB",
+  default_cpus: "CPUs of a new project",
+};
 
 export default function SettingsView(): ReactNode {
   const settings = useQuery({ queryKey: keys.settings, queryFn: api.settings.list });
@@ -21,7 +29,7 @@ export default function SettingsView(): ReactNode {
             ))}
         </div>
         <h2 style={{ padding: "24px 0 8px" }}>Read when the hub starts</h2>
-        <table className="list">
+        <table className="list flush">
           <thead>
             <tr>
               <th>Key</th>
@@ -52,9 +60,11 @@ export default function SettingsView(): ReactNode {
 function SettingField({ setting }: { setting: Setting }): ReactNode {
   const [value, setValue] = useState(String(setting.value ?? ""));
   const save = useMutation({
-    mutationFn: () => api.settings.set({ [setting.key]: value }),
+    mutationFn: () =>
+      api.settings.set({ [setting.key]: typeof setting.default === "number" ? Number(value) : value }),
     onSuccess: (all) => queryClient.setQueryData(keys.settings, all),
   });
+  const description = `${setting.description} (${setting.source === "default" ? "as it came" : `from the ${setting.source}`})`;
   const changed = value !== String(setting.value ?? "");
   return (
     <form
@@ -64,13 +74,26 @@ function SettingField({ setting }: { setting: Setting }): ReactNode {
       }}
     >
       <div className="row" style={{ alignItems: "flex-end" }}>
-        <TextInput
-          style={{ flex: 1 }}
-          label={setting.key}
-          description={`${setting.description} (${setting.source})`}
-          value={value}
-          onChange={(event) => setValue(event.currentTarget.value)}
-        />
+        {setting.key === "lan" ? (
+          <Select
+            style={{ flex: 1 }}
+            label={LABELS[setting.key]}
+            description={description}
+            data={["blocked", "open"]}
+            allowDeselect={false}
+            value={value}
+            onChange={(chosen) => setValue(chosen ?? value)}
+          />
+        ) : (
+          <TextInput
+            style={{ flex: 1 }}
+            label={LABELS[setting.key] ?? setting.key}
+            description={description}
+            value={value}
+            inputMode={typeof setting.default === "number" ? "decimal" : "text"}
+            onChange={(event) => setValue(event.currentTarget.value)}
+          />
+        )}
         <Button type="submit" variant="default" disabled={!changed} loading={save.isPending}>
           Save
         </Button>
