@@ -98,7 +98,8 @@ export async function makeBaseImage(
     const started = performance.now();
     const proc = Bun.spawn(["sh", path, archive, root ? "root" : "unshare", codename, options, ...sources], {
       cwd: "/",
-      env: cleanEnv(root ? {} : { TMPDIR: temp }),
+      // Without root mmdebstrap works as ids that may not pass through this user's private directories.
+      env: cleanEnv(root ? {} : { TMPDIR: "/var/tmp" }),
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
