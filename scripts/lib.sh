@@ -153,6 +153,7 @@ need_programs() {
   need_file required /usr/lib/openssh/sftp-server openssh-sftp-server "backups over SFTP"
   need required ip iproute2 "the network of projects"
   need required setpriv util-linux "services that run as users of their own"
+  need required openssl openssl "the hub's certificates"
   need optional podman podman "the containers that projects run in"
   need optional newuidmap uidmap "user ids of their own for projects"
   need optional mmdebstrap mmdebstrap "making the base image of projects"
