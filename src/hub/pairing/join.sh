@@ -7,6 +7,7 @@ set -eu
 
 PIN='@PIN@'
 VERSION='@VERSION@'
+PROGRAM=cocalc-project-host
 
 say() { printf '%s\n' "$*" >&2; }
 fail() {
@@ -60,10 +61,32 @@ packages() {
   have newuidmap || missing="$missing uidmap"
 }
 
+existing_parent() {
+  dir=$1
+  while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+  printf '%s' "$dir"
+}
+
+listening() { # port: whether something listens on it, by the kernel's own table (0A is LISTEN)
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    awk -v port="$(printf ':%04X' "$1")" '$4 == "0A" && substr($2, length($2) - 4) == port {found = 1} END {exit !found}'
+}
+
+running() { # whether this data dir's project host runs already: then its port is its own
+  "$1" status --json ${data_dir:+--data-dir "$data_dir"} 2>/dev/null | grep -q '"running": *true'
+}
+
 preflight() {
   say "checking this machine (nothing is changed yet):"
   system=$(uname -s)
-  [ "$system" = Linux ] && line ok system "$(uname -sr)" || line bad system "$system" "Use a Linux machine."
+  release=$(uname -r)
+  if [ "$system" != Linux ]; then
+    line bad system "$system" "Use a Linux machine."
+  elif [ "${release%%.*}" -lt 5 ]; then
+    line bad system "Linux $release" "Use a kernel of 5.4 or later, as Debian 11 and Ubuntu 20.04 have."
+  else
+    line ok system "Linux $release"
+  fi
   case $(uname -m) in
   x86_64) arch=x64 ;;
   aarch64) arch=arm64 ;;
@@ -77,10 +100,21 @@ preflight() {
       line bad "x86-64-v2" no "Set the virtual machine's CPU type to host."
     fi
   fi
-  free=$(df -Pk "${data_dir:-/var/lib}" 2>/dev/null | awk 'NR==2 {print int($4 / 1048576)}')
+  free=$(df -Pk "$(existing_parent "${data_dir:-/var/lib}")" 2>/dev/null | awk 'NR==2 {print int($4 / 1048576)}')
   [ "${free:-0}" -ge 2 ] && line ok disk "$free GiB free" || line bad disk "${free:-0} GiB free" "Free at least 2 GiB, or choose another --data-dir."
   now=$(date +%s)
   [ "$now" -lt "$expires" ] && line ok clock "$(date -u +%FT%TZ)" || line bad clock "the token ended at $expires, it is $now here" "Correct this machine's clock (timedatectl set-ntp true), or make a new token."
+  port=$((${base_port:-9200} - 198))
+  if listening "$port" && ! { [ -x "$bin_dir/$PROGRAM" ] && running "$bin_dir/$PROGRAM"; }; then
+    line bad port "$port is in use" "Stop what listens there, or choose another --base-port."
+  else
+    line ok port "$port is free"
+  fi
+  if [ "$(id -u)" = 0 ]; then
+    line ok rights root
+  else
+    line ok rights "$(id -un), without sudo: projects get weaker limits"
+  fi
   packages
   if [ -z "$missing" ]; then
     line ok programs "all there"
@@ -119,7 +153,7 @@ install_programs() {
 install_binary() {
   mkdir -p "$bin_dir"
   chmod 755 "$bin_dir"
-  binary="$bin_dir/cocalc-project-host"
+  binary="$bin_dir/$PROGRAM"
   want=$(fetch "$hub/artifacts/$arch/cocalc-project-host.sha256") || fail "the hub has no program for $arch machines"
   if [ -f "$binary" ] && [ "$(sha256sum "$binary" | cut -d' ' -f1)" = "$want" ]; then
     say "the program is there already"
@@ -133,6 +167,11 @@ install_binary() {
 }
 
 start() {
+  if running "$binary"; then
+    say "it runs here already and takes the new pairing over"
+    wait_for_tunnel
+    return 0
+  fi
   set -- up
   [ -z "$data_dir" ] || set -- "$@" --data-dir "$data_dir"
   [ -z "$base_port" ] || set -- "$@" --base-port "$base_port"
@@ -141,8 +180,26 @@ start() {
   fi
   log="$bin_dir/project-host.log"
   setsid env -i PATH="$PATH" HOME="${HOME:-/}" "$binary" "$@" >>"$log" 2>&1 </dev/null &
-  say "started; its log is $log. It does not survive a reboot yet: put this line into your start-up:"
+  wait_for_tunnel
+  say "It does not survive a reboot yet: put this line into your start-up:"
   say "  $binary $*"
+}
+
+wait_for_tunnel() {
+  say "waiting for the tunnel to $hub"
+  tries=0
+  while [ "$tries" -lt 60 ]; do
+    status=$("$binary" status ${data_dir:+--data-dir "$data_dir"} 2>/dev/null || true)
+    if printf '%s\n' "$status" | grep -Eq '^tunnel +(up|none)$'; then
+      say "this machine is a host of $hub now"
+      return 0
+    fi
+    tries=$((tries + 1))
+    sleep 1
+  done
+  printf '%s\n' "$status" >&2
+  [ -z "${log:-}" ] || tail -n 5 "$log" >&2
+  fail "the tunnel did not come up within a minute" "See the problem above and the hub's page of this host; it goes on trying${log:+; its log is $log}."
 }
 
 main() {
@@ -169,9 +226,15 @@ main() {
   have curl || fail "curl is not installed" "apt-get install -y curl"
   decode
   say "CoCalc project host $VERSION"
+  if [ -n "$data_dir" ]; then
+    bin_dir=$data_dir/bin
+  elif [ "$(id -u)" = 0 ]; then
+    bin_dir=/opt/cocalc/bin
+  else
+    bin_dir=$HOME/.local/share/cocalc/bin
+  fi
   preflight
   [ "$check" = 0 ] || exit 0
-  if [ -n "$data_dir" ]; then bin_dir=$data_dir/bin; else bin_dir=/opt/cocalc/bin; fi
   install_programs
   install_binary
   set -- join --token-stdin
