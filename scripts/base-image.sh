@@ -6,7 +6,7 @@
 set -eu
 
 PACKAGES=bash,coreutils,procps,psmisc,util-linux,python3,git,curl,ca-certificates,less,nano
-PACKAGES=$PACKAGES,vim-tiny,openssh-client,sudo,iproute2,file,xz-utils,unzip,tini
+PACKAGES=$PACKAGES,vim-tiny,openssh-client,openssh-sftp-server,rsync,sudo,iproute2,file,xz-utils,unzip,tini
 
 main() {
   root=$1

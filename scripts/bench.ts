@@ -2,9 +2,15 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Project } from "../src/contract/api.ts";
-import { exec } from "../src/core/exec.ts";
 import { processesOf } from "../test/fixtures/processes.ts";
 import { startHub, until } from "../test/fixtures/running-hub.ts";
+import { apps } from "./bench-apps.ts";
+import { backups } from "./bench-backups.ts";
+import { download, type Load, load, median, quantile, webSocketEcho } from "./bench-load.ts";
+import { plus, terminals } from "./bench-plus.ts";
+import { ssh } from "./bench-ssh-rows.ts";
+import { storage } from "./bench-storage.ts";
+import { twoHops } from "./bench-two-hops.ts";
 
 const root = resolve(import.meta.dir, "..");
 const flag = (name: string) => {
@@ -16,12 +22,7 @@ const rows: { what: string; ours: string; peer: string; ratio: string }[] = [];
 const json: Record<string, unknown> = {};
 const STARTS = 5;
 const AGENTS = 50;
-const MIB = 2 ** 20;
 
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
 function row(what: string, ours: string, peer = "", ratio = ""): void {
   rows.push({ what, ours, peer, ratio });
 }
@@ -35,44 +36,17 @@ async function listening(port: number): Promise<boolean> {
   }
 }
 
-interface Load {
-  perSecond: number;
-  p50_ms: number;
-  p99_ms: number;
-}
-const UNIT: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
-async function load(port: number, connections: number): Promise<Load> {
-  const result = await exec(
-    ["wrk", "-t1", `-c${connections}`, "-d3s", "--latency", `http://127.0.0.1:${port}/`],
-    { timeout: 20_000 },
-  );
-  const time = (percent: string) => {
-    const match = new RegExp(`${percent}%\\s+([\\d.]+)(us|ms|s)`).exec(result.stdout);
-    return Number(match?.[1]) * (UNIT[match?.[2] ?? ""] ?? Number.NaN);
-  };
-  return {
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(result.stdout)?.[1]),
-    p50_ms: time("50"),
-    p99_ms: time("99"),
-  };
-}
-
 /** Ours and configurable-http-proxy in turn, twice, on one upstream. */
 async function proxy(): Promise<void> {
   if (Bun.which("wrk") === null) {
     row("proxy", "skipped: wrk is not installed (apt-get install wrk)");
     return;
   }
-  const big = new Uint8Array(64 * MIB);
-  const upstream = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: (req) => new Response(req.url.endsWith("/big") ? big : "hello"),
-  });
-  const [ours, peer] = [27_101, 27_102];
+  const [ours, peer, app] = [27_101, 27_102, 27_104];
   const chp = join(root, "node_modules/configurable-http-proxy/bin/configurable-http-proxy");
   const children = [
-    Bun.spawn([process.execPath, join(root, "scripts/bench-relay.ts"), String(ours), String(upstream.port)], {
+    Bun.spawn([process.execPath, join(root, "scripts/bench-app.ts"), String(app)], { stderr: "inherit" }),
+    Bun.spawn([process.execPath, join(root, "scripts/bench-relay.ts"), String(ours), String(app)], {
       stderr: "inherit",
     }),
     Bun.spawn(
@@ -86,7 +60,7 @@ async function proxy(): Promise<void> {
         "--api-port",
         "27103",
         "--default-target",
-        `http://127.0.0.1:${upstream.port}`,
+        `http://127.0.0.1:${app}`,
         "--log-level",
         "error",
       ],
@@ -94,12 +68,13 @@ async function proxy(): Promise<void> {
     ),
   ];
   try {
-    for (const port of [ours, peer]) await until("it listens", () => listening(port), 15_000);
-    for (const port of [ours, peer]) await load(port, 8);
+    for (const port of [app, ours, peer]) await until("it listens", () => listening(port), 15_000);
+    const url = (port: number) => `http://127.0.0.1:${port}/`;
+    for (const port of [ours, peer]) await load(url(port), 8);
     for (const connections of [32, 256]) {
       const measured: Record<number, Load[]> = { [ours]: [], [peer]: [] };
       for (let round = 0; round < 2; round++)
-        for (const port of [ours, peer]) measured[port]?.push(await load(port, connections));
+        for (const port of [ours, peer]) measured[port]?.push(await load(url(port), connections));
       const of = (port: number, key: keyof Load) => median((measured[port] ?? []).map((one) => one[key]));
       row(
         `proxy, ${connections} connections, req/s`,
@@ -117,15 +92,10 @@ async function proxy(): Promise<void> {
       }
       json[`proxy_${connections}`] = measured;
     }
-    const download = async (port: number) => {
-      const began = performance.now();
-      await (await fetch(`http://127.0.0.1:${port}/big`)).arrayBuffer();
-      return 64 / ((performance.now() - began) / 1000);
-    };
     const speeds = { ours: [] as number[], peer: [] as number[] };
     for (let round = 0; round < 3; round++) {
-      speeds.ours.push(await download(ours));
-      speeds.peer.push(await download(peer));
+      speeds.ours.push(await download(`${url(ours)}big`));
+      speeds.peer.push(await download(`${url(peer)}big`));
     }
     row(
       "proxy, 64 MiB download, MiB/s",
@@ -133,9 +103,35 @@ async function proxy(): Promise<void> {
       median(speeds.peer).toFixed(0),
       `${(median(speeds.ours) / median(speeds.peer)).toFixed(2)}×`,
     );
+    for (const [sockets, rounds] of [
+      [1, 3000],
+      [32, 500],
+    ] as const) {
+      const echoes = async (port: number) => {
+        const rates: number[] = [];
+        const times: number[] = [];
+        for (let round = 0; round < 3; round++) {
+          const said = await webSocketEcho(url(port).replace("http", "ws"), sockets, rounds);
+          rates.push(said.perSecond);
+          times.push(...said.times);
+        }
+        return { rate: median(rates), p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
+      };
+      const [mine, theirs] = [await echoes(ours), await echoes(peer)];
+      const name = `WebSocket echo, ${sockets} sockets`;
+      const times = (a: number, b: number) => `${(a / b).toFixed(2)}×`;
+      row(`${name}, per second`, mine.rate.toFixed(0), theirs.rate.toFixed(0), times(mine.rate, theirs.rate));
+      for (const key of ["p50", "p99"] as const)
+        row(
+          `${name}, ${key}, ms`,
+          mine[key].toFixed(3),
+          theirs[key].toFixed(3),
+          times(mine[key], theirs[key]),
+        );
+      json[`websocket_${sockets}`] = { ours: mine, peer: theirs };
+    }
   } finally {
     for (const child of children) child.kill();
-    upstream.stop(true);
   }
 }
 
@@ -224,7 +220,44 @@ async function echo(): Promise<void> {
   row("keystroke echo through router and agent", said.split("\n").pop() ?? "");
 }
 
-const parts: Record<string, () => Promise<void>> = { proxy, echo, system };
+async function files(): Promise<void> {
+  const proc = Bun.spawn([process.execPath, join(root, "scripts/bench-files.ts")], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const said = (await new Response(proc.stdout).text()).trim().split("\n").pop() ?? "";
+  const measured = JSON.parse(said) as Record<"up" | "down" | "scp_up" | "scp_down", number[]> & {
+    bytes: number;
+    grown_bytes: number[];
+  };
+  const speed = (seconds: number[]) => measured.bytes / 2 ** 20 / median(seconds);
+  for (const [what, ours, peer] of [
+    ["upload (hashed parts) beside scp, MiB/s", "up", "scp_up"],
+    ["download beside scp, MiB/s", "down", "scp_down"],
+  ] as const) {
+    const [a, b] = [speed(measured[ours]), speed(measured[peer])];
+    row(`${what}, through hub, tunnel, host and agent`, a.toFixed(0), b.toFixed(0), `${(a / b).toFixed(2)}×`);
+  }
+  row(
+    "memory gained meanwhile, MiB: hub with host, agent",
+    measured.grown_bytes.map((one) => (one / 2 ** 20).toFixed(0)).join(", "),
+  );
+  json.files = measured;
+}
+
+const parts: Record<string, () => Promise<void>> = {
+  proxy,
+  echo,
+  terminals: () => terminals(row, json),
+  plus: () => plus(row, json),
+  "two-hops": () => twoHops(row, json),
+  files,
+  ssh: () => ssh(row, json),
+  apps: () => apps(row, json),
+  storage: () => storage(row, json),
+  backups: () => backups(row, json),
+  system,
+};
 for (const [name, run] of Object.entries(parts)) if (only === undefined || only === name) await run();
 const columns = ["what", "ours", "peer", "ratio"] as const;
 const widths = columns.map((key) => Math.max(key.length, ...rows.map((one) => one[key].length)));

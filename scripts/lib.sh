@@ -153,6 +153,7 @@ need_programs() {
   need_file required /usr/lib/openssh/sftp-server openssh-sftp-server "backups over SFTP"
   need required ip iproute2 "the network of projects"
   need required setpriv util-linux "services that run as users of their own"
+  need required useradd passwd "those users"
   need required openssl openssl "the hub's certificates"
   need optional podman podman "the containers that projects run in"
   need optional newuidmap uidmap "user ids of their own for projects"
@@ -160,6 +161,8 @@ need_programs() {
   need optional slirp4netns slirp4netns "the way from projects to the internet"
   need optional fuse-overlayfs fuse-overlayfs "containers without root"
   need optional zstd zstd "packing images"
+  need optional mkfs.btrfs btrfs-progs "snapshots and disk limits of projects"
+  need optional bwrap bubblewrap "the jail that backups over SFTP end in, and the one that they are made in"
   if [ "$(stat -fc %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ]; then
     has runc || need optional crun crun "starting containers"
   else

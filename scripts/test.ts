@@ -1,12 +1,19 @@
 /** Runs every suite in its own time limit and sums what they say. Called by scripts/test. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { freemem, loadavg } from "node:os";
 import { join, resolve } from "node:path";
 import { Glob } from "bun";
 
 const root = resolve(import.meta.dir, "..");
 const only = process.argv[2];
 const reports = join(root, ".cache/test");
+/** Where test/fixtures/running-hub.ts leaves what a hub said. */
+const hubLogs = join(reports, "hubs");
+const TOLD_LINES = 40;
+const LAST_LINES = 10;
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** What was not all green, told again at the end: among a thousand lines nobody finds it. */
+const troubles: string[] = [];
 
 interface Suite {
   name: string;
@@ -19,19 +26,21 @@ interface Suite {
 
 const tsc = "node_modules/.bin/tsc";
 const suites: Suite[] = [
-  { name: "build", limit: 300, argv: ["scripts/build"] },
-  { name: "types", limit: 180, argv: [tsc, "-p", "."] },
+  { name: "build", limit: 600, argv: ["scripts/build"] },
+  { name: "types", limit: 300, argv: [tsc, "-p", "."] },
   { name: "lint", limit: 120, argv: ["node_modules/.bin/biome", "ci", "--error-on-warnings", "."] },
   { name: "dead-code", limit: 120, argv: ["node_modules/.bin/knip"] },
+  { name: "docs", limit: 120, argv: ["bun", "scripts/docs.ts", "--check"] },
   { name: "shell", limit: 60, argv: ["scripts/check"] },
-  { name: "unit", limit: 300, argv: [], tests: ["src"] },
+  { name: "installer", limit: 300, argv: ["bats", "test/install"] },
+  { name: "unit", limit: 600, argv: [], tests: ["src"] },
   {
     name: "integration",
-    limit: 1500,
+    limit: 3000,
     argv: [],
-    tests: ["test/smoke", "test/conformance", "test/integration"],
+    tests: ["test/docs", "test/smoke", "test/conformance", "test/integration"],
   },
-  { name: "browser", limit: 900, argv: [], tests: ["test/browser"] },
+  { name: "browser", limit: 1800, argv: [], tests: ["test/browser"] },
 ];
 
 async function run(argv: string[], limit: number): Promise<number> {
@@ -59,15 +68,43 @@ async function runTests(suite: Suite): Promise<void> {
     for (const group of groups) {
       const report = join(reports, `${group[0]?.replaceAll(/[^a-z0-9]+/gi, "-")}.xml`);
       rmSync(report, { force: true });
+      rmSync(hubLogs, { recursive: true, force: true });
       const left = Math.max(10, Math.round((end - Date.now()) / 1000));
       console.error(`\n=== ${suite.name}: ${group.join(" ")}`);
+      const began = Date.now();
       const code = await run(
         ["bun", "test", "--timeout", "120000", "--reporter=junit", `--reporter-outfile=${report}`, ...group],
         left,
       );
       count(report, code, group.join(" "));
+      console.error(`=== ${group.join(" ")}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
     }
   }
+}
+
+function failedNames(report: string): string[] {
+  const cases = readFileSync(report, "utf8").matchAll(
+    /<testcase name="([^"]*)"[^>]*[^/]>\s*<failure(?: type="[^"]*")?(?: message="([^"]*)")?/g,
+  );
+  return [...cases].map(
+    ([, name, why]) => `  failed: ${name}: ${(why ?? "").replaceAll("&#10;", " ").slice(0, 300)}`,
+  );
+}
+
+/** What a failure that happens once in fifty runs is understood by: the machine then, and what the hubs complained of. */
+function circumstances(): string[] {
+  const disk = statfsSync(root);
+  const gb = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  const lines = [
+    `  then: load ${loadavg()[0]?.toFixed(1)}, ${gb(freemem())} memory and ${gb(disk.bavail * disk.bsize)} disk free`,
+  ];
+  for (const name of existsSync(hubLogs) ? readdirSync(hubLogs) : []) {
+    const said = readFileSync(join(hubLogs, name), "utf8").split("\n");
+    const complaints = said.filter((line) => /"level":"(warn|error)"|panic|segfault/i.test(line));
+    lines.push(...said.slice(-LAST_LINES).map((line) => `  ${name}, last: ${line.slice(0, 300)}`));
+    lines.push(...complaints.slice(-TOLD_LINES).map((line) => `  ${name}: ${line.slice(0, 400)}`));
+  }
+  return lines;
 }
 
 function count(report: string, code: number, name: string): void {
@@ -77,9 +114,13 @@ function count(report: string, code: number, name: string): void {
   total.passed += tests - failures - skipped;
   total.failed += failures;
   total.skipped += skipped;
+  if (failures > 0) troubles.push(`${name}: ${failures} of ${tests} failed`, ...failedNames(report));
+  if (failures > 0 || code !== 0) troubles.push(...circumstances());
+  if (skipped > 0) troubles.push(`${name}: ${skipped} of ${tests} skipped`);
   // A crash, a time limit, or an error outside any test leaves no failure in the report.
   if (code !== 0 && failures === 0) {
     console.error(`FAILED: ${name} ended with status ${code}`);
+    troubles.push(`${name}: ended with status ${code}`);
     total.failed += 1;
   }
 }
@@ -95,10 +136,12 @@ for (const suite of suites) {
     if (code === 0) total.passed += 1;
     else {
       console.error(`FAILED: ${suite.name} ended with status ${code}`);
+      troubles.push(`${suite.name}: ended with status ${code}`);
       total.failed += 1;
     }
   }
   console.error(`=== ${suite.name}: ${((Date.now() - began) / 1000).toFixed(0)} s`);
 }
+for (const trouble of troubles) console.error(`*** ${trouble}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);

@@ -1,13 +1,18 @@
 import { accessSync, constants } from "node:fs";
 import { userInfo } from "node:os";
-import { PROJECT_ID_ENV } from "../contract/agent-protocol.ts";
+import { PROJECT_DIR_ENV, PROJECT_ID_ENV } from "../contract/agent-protocol.ts";
 
 /** Who a project's processes run as, and from where. Read once: it does not change. */
 export interface Surroundings {
   project_id: string;
+  /** Of the project's files; paths are relative to it. */
   home: string;
+  /** HOME of its processes: the same, unless the project is a folder of somebody's own. */
+  user_home: string;
   user: string;
   shell: string;
+  /** In a container: every process that is seen is the project's. */
+  alone: boolean;
 }
 
 const SHELLS = ["/bin/bash", "/usr/bin/bash", "/bin/sh"];
@@ -30,9 +35,12 @@ export function surroundings(env: Record<string, string | undefined>): Surroundi
     info = undefined;
   }
   const wanted = env.SHELL;
+  const user_home = env.HOME ?? info?.homedir ?? "/";
   return {
     project_id: env[PROJECT_ID_ENV] ?? "",
-    home: env.HOME ?? info?.homedir ?? "/",
+    home: env[PROJECT_DIR_ENV] ?? user_home,
+    user_home,
+    alone: env[PROJECT_DIR_ENV] === undefined,
     user: env.USER ?? info?.username ?? "user",
     shell: [...(wanted === undefined ? [] : [wanted]), ...SHELLS].find(runnable) ?? "/bin/sh",
   };
@@ -55,10 +63,10 @@ export function childEnv(
     const value = own[key];
     if (value !== undefined && value !== "") env[key] = value;
   }
-  env.PATH = `${around.home}/.local/bin:${env.PATH}`;
+  env.PATH = `${around.user_home}/.local/bin:${env.PATH}`;
   return {
     ...env,
-    HOME: around.home,
+    HOME: around.user_home,
     USER: around.user,
     LOGNAME: around.user,
     SHELL: around.shell,

@@ -1,7 +1,8 @@
 /** What the agent answers, by name. Loaded at the first request (see services.ts). */
 import type { z } from "zod";
-import { noResponder } from "../conat/peer.ts";
 import type { ConatStream } from "../conat/stream.ts";
+import { noResponder } from "../conat/wire-error.ts";
+import { PROJECT_ID_ENV } from "../contract/agent-protocol.ts";
 import {
   type ProjectRequest,
   type ProjectStreamName,
@@ -9,16 +10,30 @@ import {
   projectStreams,
 } from "../contract/project-services.ts";
 import { CodedError } from "../core/errors.ts";
+import type { Apps } from "./apps/apps.ts";
 import type { Surroundings } from "./child-env.ts";
+import type { Editing } from "./editing/editing.ts";
 import { Terminals } from "./terminals.ts";
 
 /** Heavier parts load at first use: most projects idle most of the time, fifty of them on one machine. */
 const lazy = {
   exec: () => import("./exec.ts"),
   files: () => import("./files.ts"),
+  list: () => import("./files-list.ts"),
   write: () => import("./file-write.ts"),
+  trash: () => import("./trash.ts"),
+  copy: () => import("./file-copy.ts"),
+  search: () => import("./search.ts"),
   watch: () => import("./watch.ts"),
+  editing: () => import("./editing/editing.ts"),
   ports: () => import("./ports.ts"),
+  apps: () => import("./apps/apps.ts"),
+  shared: async () => ({
+    ...(await import("./shared-files.ts")),
+    ...(await import("../contract/project-services/shared.ts")),
+  }),
+  snapshots: () => import("./snapshots.ts"),
+  net: () => import("./net.ts"),
 };
 
 type Input<K extends ProjectRequest> = z.output<(typeof projectRequests)[K]["request"]>;
@@ -30,28 +45,44 @@ export interface Dispatch {
   request(name: string, data: unknown): Promise<unknown>;
   stream(name: string, params: unknown, stream: ConatStream): Promise<void>;
   terminals: Terminals;
+  /** Writes what an earlier agent kept of people's typing. */
+  recoverEdits(): Promise<void>;
+  /** Ends the terminals, and writes what people typed. */
+  close(): Promise<void>;
 }
 
 /** `changed` publishes what a list should load anew. */
 export function dispatcher(
   around: Surroundings,
   env: Record<string, string | undefined>,
-  changed: (what: { kind: "terminals" }) => void,
+  changed: (what: { kind: "terminals" | "apps" }) => void,
 ): Dispatch {
   const { project_id, home } = around;
   const requests = new Map<string, (data: unknown) => unknown>();
   const streams = new Map<string, (params: unknown, stream: ConatStream) => unknown>();
   const started_at = Date.now();
+  const mark = around.alone ? undefined : `${PROJECT_ID_ENV}=${project_id}`;
 
-  let gathering = false;
-  const terminals = new Terminals(around, env, () => {
-    if (gathering) return;
-    gathering = true;
+  const gathering = new Set<string>();
+  const tell = (kind: "terminals" | "apps") => {
+    if (gathering.has(kind)) return;
+    gathering.add(kind);
     setTimeout(() => {
-      gathering = false;
-      changed({ kind: "terminals" });
+      gathering.delete(kind);
+      changed({ kind });
     }, CHANGED_GATHER_MS);
-  });
+  };
+  const terminals = new Terminals(around, env, () => tell("terminals"));
+  let managed: Promise<Apps> | undefined;
+  const apps = () => {
+    managed ??= lazy.apps().then(({ createApps }) => createApps(around, env, () => tell("apps")));
+    return managed;
+  };
+  let edited: Promise<Editing> | undefined;
+  const editing = () => {
+    edited ??= lazy.editing().then(({ Editing }) => new Editing(around));
+    return edited;
+  };
 
   const request = <K extends ProjectRequest>(
     name: K,
@@ -80,6 +111,11 @@ export function dispatcher(
     terminal.rename(name);
     return terminal.info();
   });
+  request("terminal.notice", ({ text }) => {
+    terminals.notice(text);
+    return {};
+  });
+  request("activity", () => terminals.activity());
   request("terminal.restart", ({ terminal_id }) => {
     const terminal = terminals.get(terminal_id);
     terminal.restart();
@@ -90,7 +126,7 @@ export function dispatcher(
     terminals.get(params.terminal_id).attach(stream, params);
   });
 
-  request("files.list", async (data) => await (await lazy.files()).listFolder(home, data));
+  request("files.list", async (data) => await (await lazy.list()).listFolder(home, data));
   request("files.stat", async ({ path }) => {
     const { fileError } = await import("./file-error.ts");
     const { resolvePath } = await import("./paths.ts");
@@ -105,14 +141,66 @@ export function dispatcher(
     return {};
   });
   request("files.rename", async (data) => {
-    await (await lazy.files()).renameEntry(home, data);
+    const { renameEntry } = await lazy.files();
+    const rename = () => renameEntry(home, data);
+    if (edited === undefined) await rename();
+    else await (await edited).renaming(data.from, data.to, rename);
     return {};
   });
   request("files.remove", async (data) => {
     await (await lazy.files()).removeEntry(home, data);
     return {};
   });
-  request("ports", async () => ({ ports: await (await lazy.ports()).listeningPorts() }));
+  // For viewers: asked by the host alone, which puts the roots beside the question.
+  const seen = async (path: string, roots: string[]) => (await lazy.shared()).seenPath(home, path, roots);
+  requests.set("shared.list", async (data) => {
+    const { listShared, sharedRequests } = await lazy.shared();
+    return await listShared(
+      home,
+      valid(() => sharedRequests["shared.list"].request.parse(data)),
+    );
+  });
+  requests.set("shared.stat", async (data) => {
+    const { path, roots } = await lazy
+      .shared()
+      .then(({ sharedRequests }) => valid(() => sharedRequests["shared.stat"].request.parse(data)));
+    return await (await lazy.files()).statEntry(await seen(path, roots));
+  });
+  streams.set("shared.read", async (raw, stream) => {
+    const { sharedStreams } = await lazy.shared();
+    const { roots, ...params } = valid(() => sharedStreams["shared.read"].params.parse(raw));
+    const path = await seen(params.path, roots);
+    await (await lazy.files()).sendFile(stream, { ...params, path }, home);
+  });
+  streams.set("shared.edit", async (raw, stream) => {
+    const { sharedStreams } = await lazy.shared();
+    const { roots, ...params } = valid(() => sharedStreams["shared.edit"].params.parse(raw));
+    const path = await seen(params.path, roots);
+    await (await editing()).edit(stream, { ...params, path }, true);
+  });
+  streams.set("shared.watch", async (raw, stream) => {
+    const { sharedStreams } = await lazy.shared();
+    const { roots, ...params } = valid(() => sharedStreams["shared.watch"].params.parse(raw));
+    const path = await seen(params.path, roots);
+    (await lazy.watch()).watchPath(stream, { ...params, path }, home);
+  });
+
+  request("snapshots.changes", async (data) => await (await lazy.snapshots()).changes(home, data));
+  request("snapshots.restore", async (data) => await (await lazy.snapshots()).restore(home, data));
+  request("ports", async () => ({ ports: await (await lazy.ports()).listeningPorts(mark) }));
+  request("files.trash", async ({ paths }) => await (await lazy.trash()).trashPaths(home, paths));
+  request("files.trash.list", async () => await (await lazy.trash()).listTrash(home));
+  request("files.trash.restore", async (data) => await (await lazy.trash()).restoreTrash(home, data));
+  request("files.trash.empty", async (data) => await (await lazy.trash()).emptyTrash(home, data.trash_ids));
+
+  request("apps.list", async () => await (await apps()).list());
+  request("apps.open", async (data) => await (await apps()).open(data));
+  request("apps.stop", async ({ app }) => await (await apps()).stop(app));
+  request("apps.log", async ({ app, from }) => (await apps()).log(app, from));
+  request("apps.define", async ({ app, definition }) => {
+    (await apps()).define(app, definition);
+    return {};
+  });
 
   stream("exec", async (stream, params) => (await lazy.exec()).exec(stream, params, around, env));
   stream("files.read", async (stream, params) => await (await lazy.files()).sendFile(stream, params, home));
@@ -120,7 +208,18 @@ export function dispatcher(
     "files.write",
     async (stream, params) => await (await lazy.write()).receiveFile(stream, params, home),
   );
+  stream("files.copy", async (stream, params) => await (await lazy.copy()).copyInto(stream, params, home));
+  stream("files.search", async (stream, params) => await (await lazy.search()).search(stream, params, home));
+  stream("files.edit", async (stream, params) => await (await editing()).edit(stream, params));
   stream("files.watch", async (stream, params) => (await lazy.watch()).watchPath(stream, params, home));
+
+  request("ssh.authorized-keys", async () => ({ text: await (await lazy.net()).readAuthorizedKeys(home) }));
+  stream(
+    "net.connect",
+    async (stream, params) => await (await lazy.net()).connectStream(stream, params, home),
+  );
+  stream("net.listen", async (stream, params) => await (await lazy.net()).listenStream(stream, params, home));
+  stream("net.accept", async (stream, params) => (await lazy.net()).acceptStream(stream, params));
 
   const found = <T>(map: Map<string, T>, name: string): T => {
     const handler = map.get(name);
@@ -133,6 +232,11 @@ export function dispatcher(
       await found(streams, name)(params, stream);
     },
     terminals,
+    recoverEdits: async () => await (await editing()).recover(),
+    async close() {
+      terminals.closeAll();
+      await (await edited)?.close();
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** Runs one command for one stream, and ends it when the stream breaks. */
+import { existsSync } from "node:fs";
 import type { z } from "zod";
 import type { ConatStream } from "../conat/stream.ts";
 import { EXEC_CHUNK_BYTES, encodeExecChunk } from "../contract/exec-output.ts";
@@ -22,15 +23,39 @@ export function exec(
   own: Record<string, string | undefined>,
 ): void {
   const params = projectStreams.exec.params.parse(raw);
-  if (params.argv !== undefined && params.command !== undefined) {
-    throw new CodedError({ code: "exec.ambiguous", title: "Give argv or command, not both", status: 400 });
-  }
-  const shell = around.shell;
-  const argv = params.argv ?? (params.command === undefined ? [shell, "-l"] : [shell, "-lc", params.command]);
+  const argv = argvOf(params, around.shell);
   const cwd = resolvePath(around.home, params.cwd ?? ".");
   const env = childEnv(around, own, params.env);
-  if (params.tty === undefined) plain(stream, argv, cwd, env);
+  if (params.tty === undefined) plain(stream, argv, cwd, env, params.as_sshd === true);
   else onTerminal(stream, argv, cwd, env, params.tty);
+}
+
+/** Where distributions put it. */
+const SFTP_SERVERS = [
+  "/usr/lib/openssh/sftp-server",
+  "/usr/libexec/openssh/sftp-server",
+  "/usr/lib/ssh/sftp-server",
+  "/usr/libexec/sftp-server",
+];
+
+function argvOf({ argv, command, subsystem, as_sshd }: Params, shell: string): string[] {
+  if ([argv, command, subsystem].filter((one) => one !== undefined).length > 1) {
+    throw new CodedError({ code: "exec.ambiguous", title: "Give argv or command, not both", status: 400 });
+  }
+  if (argv !== undefined) return argv;
+  if (subsystem === undefined)
+    return command === undefined ? [shell, "-l"] : [shell, as_sshd === true ? "-c" : "-lc", command];
+  const server = SFTP_SERVERS.find((path) => existsSync(path));
+  if (server !== undefined) return [server];
+  throw new CodedError({
+    code: "exec.no-sftp",
+    title: "There is no sftp-server in this project",
+    why: `Its image has none of ${SFTP_SERVERS.join(", ")}.`,
+    fix: "Install it in the project, or copy with scp -O or rsync.",
+    command: "sudo apt-get install openssh-sftp-server",
+    status: 422,
+    exit: 127,
+  });
 }
 
 function finish(stream: ConatStream, exit: Exit): void {
@@ -41,7 +66,13 @@ function finish(stream: ConatStream, exit: Exit): void {
   stream.onData(() => {});
 }
 
-function plain(stream: ConatStream, argv: string[], cwd: string, env: Record<string, string>): void {
+function plain(
+  stream: ConatStream,
+  argv: string[],
+  cwd: string,
+  env: Record<string, string>,
+  asSshd: boolean,
+): void {
   let proc: Bun.Subprocess<"pipe", "pipe", "pipe">;
   try {
     // A session of its own, so that the whole tree can be signalled.
@@ -75,6 +106,11 @@ function plain(stream: ConatStream, argv: string[], cwd: string, env: Record<str
   });
   stream.onClose((error) => {
     if (over || error === undefined) return;
+    if (asSshd) {
+      // Its output ends in copy(), as with sshd: what writes on gets SIGPIPE, what does not lives on.
+      Promise.resolve(proc.stdin.end()).catch(() => {});
+      return;
+    }
     signal("SIGHUP");
     const timer = setTimeout(() => signal("SIGKILL"), KILL_AFTER_MS);
     void proc.exited.then(() => clearTimeout(timer));

@@ -72,13 +72,18 @@ async function owners(wanted: Set<string>): Promise<Map<string, number>> {
   return found;
 }
 
-export async function listeningPorts(): Promise<ListeningPort[]> {
+/** `marked`: of processes whose environment holds this alone, where the whole machine is seen (runtime `process`). */
+export async function listeningPorts(marked?: string): Promise<ListeningPort[]> {
   const tables = await Promise.all([textOf("/proc/self/net/tcp"), textOf("/proc/self/net/tcp6")]);
   const listeners = tables.flatMap(parseListeners);
   const byInode = await owners(new Set(listeners.map(({ inode }) => inode)));
   const ports: ListeningPort[] = [];
   for (const { port, address, inode } of listeners) {
     const pid = byInode.get(inode) ?? null;
+    if (marked !== undefined) {
+      const own = pid !== null && (await textOf(`/proc/${pid}/environ`)).split("\0").includes(marked);
+      if (!own) continue;
+    }
     const line = pid === null ? "" : await textOf(`/proc/${pid}/cmdline`);
     ports.push({ port, address, pid, command: line.split("\0").join(" ").trim().slice(0, 300) });
   }

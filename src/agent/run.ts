@@ -13,6 +13,8 @@ import { agentServices } from "./services.ts";
 
 /** Between the hangup of its terminals and the agent's own end: shells write their history. */
 const GRACE_MS = 300;
+/** A disk that is slow to write what people typed must not hold up the end of the project. */
+const MAX_CLOSE_MS = 3_000;
 
 function take(env: Record<string, string | undefined>, name: string): string {
   const value = env[name];
@@ -45,8 +47,10 @@ export async function runAgent(env: Record<string, string | undefined> = process
   return await new Promise((resolve) => {
     const stop = () => {
       server.close();
-      services.close();
-      setTimeout(() => resolve(0), GRACE_MS);
+      const grace = new Promise((done) => setTimeout(done, GRACE_MS));
+      // What is not written by then is kept, and written at the next start.
+      const end = new Promise((done) => setTimeout(done, MAX_CLOSE_MS));
+      void Promise.race([end, Promise.all([grace, services.close()])]).then(() => resolve(0));
     };
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);

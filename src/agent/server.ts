@@ -84,6 +84,12 @@ async function serve(socket: Socket, options: AgentServerOptions): Promise<void>
       join(socket, upstream);
       return;
     }
+    if (preface.purpose.kind === "files") {
+      const files = await options.services.files();
+      socket.write("ok\n");
+      files.accept(socket, rest);
+      return;
+    }
     socket.write("ok\n");
     const peer = new Peer(streamTransport(socket, rest), { heartbeat: false });
     options.services.router.attach(peer, {

@@ -82,6 +82,12 @@ export class Terminal {
     this.#options.onChange();
   }
 
+  /** A line between those of the program. */
+  notice(text: string): void {
+    this.#ring.push(new TextEncoder().encode(`\r\n\x1b[1;33m${text.replace(/\p{Cc}/gu, " ")}\x1b[0m\r\n`));
+    for (const viewer of this.#viewers) void this.#pump(viewer);
+  }
+
   /** Does nothing while the program runs. */
   restart(): void {
     if (this.#pty !== undefined || this.#closed) return;

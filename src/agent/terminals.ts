@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { type Terminal as Info, MAX_TERMINALS } from "../contract/project-services.ts";
 import { CodedError } from "../core/errors.ts";
+import { foreground } from "./activity.ts";
 import { childEnv, type Surroundings } from "./child-env.ts";
 import { resolvePath } from "./paths.ts";
 import { Terminal } from "./terminal.ts";
@@ -20,6 +21,18 @@ export class Terminals {
 
   list(): Info[] {
     return [...this.#terminals.values()].map((terminal) => terminal.info());
+  }
+
+  notice(text: string): void {
+    for (const terminal of this.#terminals.values()) terminal.notice(text);
+  }
+
+  activity(): { viewed: number; programs: string[] } {
+    const all = this.list();
+    return {
+      viewed: all.filter((one) => one.viewers > 0).length,
+      programs: all.flatMap((one) => (one.pid === null ? [] : (foreground(one.pid) ?? []))),
+    };
   }
 
   create(options: {

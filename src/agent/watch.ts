@@ -1,6 +1,7 @@
 /** Tells a stream that a folder's entries (or a file) changed. */
 import { type FSWatcher, watch } from "node:fs";
 import type { ConatStream } from "../conat/stream.ts";
+import { sysPath } from "../contract/path-bytes.ts";
 import { projectStreams } from "../contract/project-services.ts";
 import { fileError } from "./file-error.ts";
 import { resolvePath } from "./paths.ts";
@@ -24,7 +25,7 @@ export function watchPath(stream: ConatStream, raw: unknown, home: string): void
     }, GATHER_MS);
   };
   try {
-    watcher = watch(path, { persistent: false }, (_, name) => changed(name));
+    watcher = watch(sysPath(path), { persistent: false }, (_, name) => changed(name));
   } catch (error) {
     throw fileError(error, path);
   }

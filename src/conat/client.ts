@@ -4,12 +4,13 @@
  * again. Streams end with `conat.disconnected`; whoever holds one opens it anew (a terminal with `since`).
  */
 import { CodedError, messageOf, type ProblemDetails, toProblem } from "../core/errors.ts";
-import { type Caller, Peer, REQUEST_TIMEOUT_MS, type RequestOptions, timedOut } from "./peer.ts";
+import { type Caller, REQUEST_TIMEOUT_MS, type RequestOptions } from "./caller.ts";
+import { Peer } from "./peer.ts";
 import type { ConatStream } from "./stream.ts";
 import { checkSubject } from "./subject.ts";
 import type { Transport } from "./transport.ts";
 import { type WebSocketLike, webSocketTransport } from "./transport-ws.ts";
-import { disconnected } from "./wire-error.ts";
+import { disconnected, timedOut } from "./wire-error.ts";
 
 const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;

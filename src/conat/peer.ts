@@ -4,6 +4,19 @@
  */
 import { CodedError } from "../core/errors.ts";
 import {
+  type Caller,
+  type Channel,
+  CLOSE,
+  DEAD_AFTER_MS,
+  HEARTBEAT_MS,
+  MAX_BUFFERED_BYTES,
+  MAX_CHANNELS,
+  MAX_SUBSCRIPTIONS,
+  type PeerService,
+  REQUEST_TIMEOUT_MS,
+  type RequestOptions,
+} from "./caller.ts";
+import {
   decodeAddressed,
   decodeJson,
   EMPTY,
@@ -18,71 +31,14 @@ import {
 import { ConatStream } from "./stream.ts";
 import { checkSubject, isPattern, isSubject, matches } from "./subject.ts";
 import type { Transport } from "./transport.ts";
-import { decodeProblem, disconnected, encodeProblem, protocolError } from "./wire-error.ts";
-
-export const HEARTBEAT_MS = 15_000;
-/** Nothing heard for this long: the connection is a black hole. */
-export const DEAD_AFTER_MS = 45_000;
-export const REQUEST_TIMEOUT_MS = 20_000;
-/** Requests and streams the other side may have open at once. */
-export const MAX_CHANNELS = 4096;
-export const MAX_SUBSCRIPTIONS = 1024;
-/** A reader this far behind is disconnected: memory stays bounded. */
-export const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
-
-/** WebSocket close codes (4000–4999 are ours to give). */
-export const CLOSE = {
-  NORMAL: 1000,
-  GOING: 1001,
-  BAD_FRAME: 4400,
-  FORBIDDEN: 4403,
-  DEAD: 4408,
-  SLOW: 4429,
-} as const;
-
-export interface RequestOptions {
-  /** Milliseconds; {@link REQUEST_TIMEOUT_MS} unless said. */
-  timeout?: number;
-}
-
-/** What a Peer, a Client and a Router's caller share. */
-export interface Caller {
-  /** JSON in, JSON out. Failures are {@link CodedError}, with the far side's code. */
-  request(subject: string, data?: unknown, options?: RequestOptions): Promise<unknown>;
-  publish(subject: string, data: unknown): void;
-  /** Returns what ends the subscription. */
-  subscribe(pattern: string, callback: (subject: string, data: unknown) => void): () => void;
-  openStream(subject: string, params?: unknown, options?: RequestOptions): Promise<ConatStream>;
-}
-
-/** Something that receives the frames of one channel. */
-export interface Channel {
-  receive(type: FrameType, payload: Uint8Array): void;
-  /** The connection is gone. */
-  gone(error: CodedError): void;
-}
-
-/** A request or an opening stream that came in, before anybody took it. */
-export interface Incoming {
-  kind: "request" | "stream";
-  subject: string;
-  /** The JSON as it came. */
-  json: Uint8Array;
-  peer: Peer;
-  /** Sends a frame of this channel back. */
-  send(type: FrameType, payload: Uint8Array): void;
-  /** Gives the channel's further frames to `channel`. */
-  attach(channel: Channel): void;
-  /** Forgets the channel. */
-  release(): void;
-  fail(error: unknown): void;
-}
-
-export interface PeerService {
-  incoming(incoming: Incoming): void;
-  published(peer: Peer, subject: string, json: Uint8Array): void;
-  subscribed(peer: Peer, pattern: string): void;
-}
+import {
+  decodeProblem,
+  disconnected,
+  encodeProblem,
+  noResponder,
+  protocolError,
+  timedOut,
+} from "./wire-error.ts";
 
 export class Peer implements Caller {
   /** Patterns the other side subscribed to, by its number. Judged by the service at each delivery. */
@@ -161,9 +117,14 @@ export class Peer implements Caller {
         receive: (type, payload) => {
           clearTimeout(timer);
           channel.release();
-          if (type === FRAME.REPLY) settle(() => resolve(decodeJson(payload)), reject);
-          else if (type === FRAME.ERROR) settle(() => reject(decodeProblem(payload)), reject);
-          else reject(protocolError(`frame type ${type} as an answer`));
+          try {
+            if (type === FRAME.REPLY) resolve(decodeJson(payload));
+            else if (type === FRAME.ERROR) reject(decodeProblem(payload));
+            else reject(protocolError(`frame type ${type} as an answer`));
+          } catch (error) {
+            // An answer that is no JSON rejects instead of ending the connection.
+            reject(error);
+          }
         },
         gone: (error) => {
           clearTimeout(timer);
@@ -434,38 +395,4 @@ export class Peer implements Caller {
       fail,
     });
   }
-}
-
-/** An answer that is no JSON rejects instead of ending the connection. */
-function settle(run: () => void, reject: (error: unknown) => void): void {
-  try {
-    run();
-  } catch (error) {
-    reject(error);
-  }
-}
-
-export function timedOut(subject: string, timeout: number): CodedError {
-  return new CodedError({
-    code: "conat.timeout",
-    title: `No answer from ${subject} within ${timeout / 1000} s`,
-    status: 504,
-  });
-}
-
-export function noResponder(subject: string): CodedError {
-  return new CodedError({
-    code: "conat.no-responder",
-    title: `Nobody answers ${subject}`,
-    why: "The part that serves it is not connected.",
-    status: 503,
-  });
-}
-
-export function forbidden(subject: string): CodedError {
-  return new CodedError({
-    code: "conat.forbidden",
-    title: `${subject} may not be used on this connection`,
-    status: 403,
-  });
 }

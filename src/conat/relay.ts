@@ -3,8 +3,9 @@
  * buffers nothing; it counts it all the same, because a sender that ignores credit would fill this process.
  */
 import type { CodedError } from "../core/errors.ts";
+import type { Channel, Incoming } from "./caller.ts";
 import { decodeU32, EMPTY, FRAME, type FrameType } from "./frame.ts";
-import type { Channel, Incoming, Peer } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import { MAX_MESSAGE_BYTES, STREAM_WINDOW_BYTES } from "./stream.ts";
 import { disconnected, encodeProblem, protocolError } from "./wire-error.ts";
 

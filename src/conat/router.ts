@@ -4,12 +4,13 @@
  * it provides; both can change while it lives, and what they no longer cover ends at once.
  */
 import type { CodedError } from "../core/errors.ts";
+import type { Incoming, PeerService } from "./caller.ts";
 import { decodeJson, encodeJson, FRAME } from "./frame.ts";
-import { forbidden, type Incoming, noResponder, type Peer, type PeerService } from "./peer.ts";
+import type { Peer } from "./peer.ts";
 import { type Kill, relay } from "./relay.ts";
 import { ConatStream } from "./stream.ts";
 import { anyCovers, checkSubject, matches } from "./subject.ts";
-import { protocolError } from "./wire-error.ts";
+import { forbidden, noResponder, protocolError } from "./wire-error.ts";
 
 export interface Rights {
   /** Patterns its peer may call, publish and subscribe to. */

@@ -8,8 +8,8 @@ import { decodeJson, decodeU32, EMPTY, encodeJson, encodeU32, FRAME, type FrameT
 import { decodeProblem, encodeProblem, protocolError } from "./wire-error.ts";
 
 export const STREAM_WINDOW_BYTES = 256 * 1024;
-/** Small enough that a keystroke of another stream never waits long behind it. */
-export const STREAM_CHUNK_BYTES = 32 * 1024;
+/** Small enough that a keystroke of another stream never waits long behind it; with room for a header of the user's. */
+export const STREAM_CHUNK_BYTES = 32 * 1024 + 64;
 /** JSON beside the bytes is not credited, so it is kept small. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
 /** Credit goes back once this much was read: one CREDIT frame per many DATA frames. */

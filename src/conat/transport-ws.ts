@@ -3,8 +3,8 @@
  * sockets of the `ws` package's server: all three have the DOM's event interface. No Node imports: the UI uses it.
  */
 import { CodedError } from "../core/errors.ts";
+import { CLOSE } from "./caller.ts";
 import { decodeFrame, HEADER_BYTES, MAX_PAYLOAD_BYTES } from "./frame.ts";
-import { CLOSE } from "./peer.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 import { disconnected } from "./wire-error.ts";
 

@@ -60,3 +60,28 @@ export function protocolError(why: string): CodedError {
     status: 400,
   });
 }
+
+export function timedOut(subject: string, timeout: number): CodedError {
+  return new CodedError({
+    code: "conat.timeout",
+    title: `No answer from ${subject} within ${timeout / 1000} s`,
+    status: 504,
+  });
+}
+
+export function noResponder(subject: string): CodedError {
+  return new CodedError({
+    code: "conat.no-responder",
+    title: `Nobody answers ${subject}`,
+    why: "The part that serves it is not connected.",
+    status: 503,
+  });
+}
+
+export function forbidden(subject: string): CodedError {
+  return new CodedError({
+    code: "conat.forbidden",
+    title: `${subject} may not be used on this connection`,
+    status: 403,
+  });
+}

@@ -11,6 +11,8 @@ export const AGENT_TOKEN_ENV = "COCALC_AGENT_TOKEN";
 /** Where the agent listens. */
 export const AGENT_SOCKET_ENV = "COCALC_AGENT_SOCKET";
 export const PROJECT_ID_ENV = "COCALC_PROJECT_ID";
+/** The project's directory, where that is not HOME (runtime `process`). */
+export const PROJECT_DIR_ENV = "COCALC_PROJECT_DIR";
 /** {@link AGENT_SOCKET_ENV} inside a container. */
 export const AGENT_SOCKET_PATH = "/run/cocalc/agent.sock";
 
@@ -20,17 +22,18 @@ export const PREFACE_TIMEOUT_MS = 5_000;
 
 const TOKEN = /^[A-Za-z0-9_-]{16,128}$/;
 
-export type AgentPurpose = { kind: "conat" } | { kind: "splice"; port: number };
+/** `files`: HTTP, as files-http.ts has it, without the project in its paths. */
+export type AgentPurpose = { kind: "conat" } | { kind: "files" } | { kind: "splice"; port: number };
 
 export function formatPreface(token: string, purpose: AgentPurpose): string {
-  return purpose.kind === "conat" ? `${token} conat\n` : `${token} splice ${purpose.port}\n`;
+  return purpose.kind === "splice" ? `${token} splice ${purpose.port}\n` : `${token} ${purpose.kind}\n`;
 }
 
 /** A preface line without its newline; undefined when it is none. */
 export function parsePreface(line: string): { token: string; purpose: AgentPurpose } | undefined {
   const [token, verb, port, ...rest] = line.split(" ");
   if (token === undefined || !TOKEN.test(token) || rest.length > 0) return undefined;
-  if (verb === "conat" && port === undefined) return { token, purpose: { kind: "conat" } };
+  if ((verb === "conat" || verb === "files") && port === undefined) return { token, purpose: { kind: verb } };
   if (verb === "splice" && port !== undefined && /^[1-9][0-9]{0,4}$/.test(port) && Number(port) <= 65535) {
     return { token, purpose: { kind: "splice", port: Number(port) } };
   }

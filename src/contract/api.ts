@@ -11,10 +11,11 @@
  *   GET  /projects                   Project[]                            POST {name, description?, host_id?, image?} → Project
  *   GET/PATCH/DELETE /projects/:id   PATCH {name?, description?, limits?}; DELETE → Operation
  *   POST /projects/:id/start|stop|restart → Operation
+ *   GET  /projects/:id/usage         {usage}: what it uses now, what keeps it awake
  *   GET  /projects/:id/logs          {lines: string[]}
  *   GET  /hosts                      Host[] (admin)                       GET /hosts/:id
- *   PATCH/DELETE /hosts/:id          {name?} ; forget
- *   POST /hosts/:id/revoke           ends its key and live session; POST /hosts/:id/accept-key {fingerprint}
+ *   PATCH /hosts/:id                 {name?}
+ *   POST /hosts/:id/revoke           ends its key and live session; POST /hosts/:id/accept-key {fingerprint}: of the host, or of the hub as the host meets it
  *   POST /hosts/:id/grant            → {grant, expires_at}: rights for the browser's socket to that host
  *   GET/POST /join-tokens            JoinToken[] ; → JoinTokenCreated     DELETE /join-tokens/:id
  *   GET/POST /users, PATCH /users/:id {role?, suspended?}, POST /invitations → {url}, POST /invitations/accept
@@ -26,6 +27,8 @@
  */
 import { z } from "zod";
 import { problemSchema } from "./problem.ts";
+import { poolFactsSchema, poolHealthSchema } from "./storage.ts";
+import { idleMinutesSchema } from "./usage.ts";
 
 const id = z.uuid();
 const time = z.iso.datetime();
@@ -58,6 +61,11 @@ export const ROLES = ["owner", "collaborator", "viewer"] as const;
 export const roleSchema = z.enum(ROLES);
 export type Role = z.infer<typeof roleSchema>;
 
+export const diskLimitSchema = z
+  .number()
+  .int()
+  .min(67_108_864, "at least 64 MiB")
+  .max(2 ** 50);
 export const limitsSchema = z.object({
   memory_bytes: z
     .number()
@@ -66,6 +74,8 @@ export const limitsSchema = z.object({
     .max(2 ** 45),
   cpus: z.number().min(0.1, "at least 0.1 CPU").max(1024),
   pids: z.number().int().min(16, "at least 16").max(100_000),
+  /** Live files, what was installed, and what only snapshots still hold; null or absent: no limit. */
+  disk_bytes: diskLimitSchema.nullable().optional(),
 });
 export type Limits = z.infer<typeof limitsSchema>;
 export const DEFAULT_LIMITS: Limits = { memory_bytes: 2 * 2 ** 30, cpus: 2, pids: 1000 };
@@ -89,6 +99,8 @@ export const projectSchema = z.object({
   /** null while it has not been placed. */
   host_id: id.nullable(),
   host_name: z.string().nullable(),
+  /** false: its host has no containers, so its other projects can read this one's files. */
+  isolated: z.boolean(),
   image: z.string(),
   state: projectStateSchema,
   state_since: time,
@@ -97,6 +109,8 @@ export const projectSchema = z.object({
   queue_place: z.number().int().nullable(),
   problem: problemSchema.nullable(),
   limits: limitsSchema,
+  /** Stopped after so many idle minutes; 0: never; null: as the hub's setting says. */
+  idle_minutes: z.number().int().nullable(),
   role: roleSchema,
   owner: z.object({ account_id: z.string(), name: z.string() }),
   created_at: time,
@@ -115,6 +129,7 @@ export const updateProjectSchema = z.object({
   name: nameSchema.optional(),
   description: z.string().trim().max(1000).optional(),
   limits: limitsSchema.partial().optional(),
+  idle_minutes: idleMinutesSchema.nullable().optional(),
 });
 
 export const HOST_STATES = [
@@ -166,6 +181,9 @@ export const hostReportSchema = z.object({
     total_bytes: z.number(),
     free_bytes: z.number(),
     quotas: z.boolean(),
+    /** The rest of it; null from a host of an older version, or one without a helper. */
+    pool: poolFactsSchema.nullable().default(null),
+    health: poolHealthSchema.nullable().default(null),
   }),
   runtime: z.object({
     kind: z.enum(["podman", "podman-rootless", "process", "none"]),
@@ -177,6 +195,24 @@ export const hostReportSchema = z.object({
 });
 export type HostReport = z.infer<typeof hostReportSchema>;
 
+/**
+ * A key that is not the one that was agreed on when the machine joined. Nothing goes on until an admin accepts it:
+ * `POST /hosts/:id/accept-key` with `shown`.
+ */
+export const changedKeySchema = z.object({
+  /** Whose: `host`, what claims to be that machine has another key; `hub`, the machine meets another sshd key than it knows. */
+  side: z.enum(["host", "hub"]),
+  /** Fingerprints, `SHA256:…`; `shown` is null where the key could not be read. */
+  known: z.string(),
+  shown: z.string().nullable(),
+  /** False where the machine met a key that is not this hub's: somebody is in between. */
+  acceptable: z.boolean(),
+  at: time,
+  /** The address that showed it. */
+  from: z.string().nullable(),
+});
+export type ChangedKey = z.infer<typeof changedKeySchema>;
+
 export const hostSchema = z.object({
   host_id: id,
   name: z.string(),
@@ -187,9 +223,12 @@ export const hostSchema = z.object({
   problem: problemSchema.nullable(),
   /** Join checklist: token accepted → key registered → tunnel up → echo round trip → storage ready. */
   checklist: z.array(stepSchema),
+  /** No project is started on it. */
+  draining: z.boolean(),
   ssh_port: z.number().int(),
   http_port: z.number().int(),
   key_fingerprint: z.string(),
+  changed_key: changedKeySchema.nullable(),
   tunnel: z.object({
     /** `none` on the hub's own machine. `up` only while a signed echo goes end to end. */
     state: z.enum(["none", "up", "down", "never"]),
@@ -263,6 +302,7 @@ export const setupStatusSchema = z.object({
   /** After setup: who made the admin account, for whoever opens a used link. */
   made_by: z.string().nullable(),
   hub_name: z.string(),
+  product: z.enum(["plus", "launchpad", "rocket"]),
   version: z.string(),
 });
 export type SetupStatus = z.infer<typeof setupStatusSchema>;
@@ -295,6 +335,8 @@ export const settingSchema = z.object({
   default: z.union([z.string(), z.number(), z.boolean(), z.null()]),
   source: z.enum(["default", "environment", "database", "flag"]),
   description: z.string(),
+  /** What it may be, where that is a few words. */
+  choices: z.array(z.string()).nullable(),
   editable: z.boolean(),
 });
 export type Setting = z.infer<typeof settingSchema>;

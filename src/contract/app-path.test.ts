@@ -8,12 +8,24 @@ test("takes what it should, raw", () => {
   expect(parseAppPath(`/${ID}/proxy/8000/a%2Fb?x=%20`)).toEqual({
     project_id: ID,
     kind: "proxy",
-    port: 8000,
+    target: { port: 8000 },
     prefix: `/${ID}/proxy/8000`,
     rest: "/a%2Fb?x=%20",
   });
   expect(parseAppPath(`/${ID}/port/80`)?.rest).toBe("");
   expect(parseAppPath(`/${ID}/port/80?q`)?.rest).toBe("/?q");
+});
+
+test("an app by its name", () => {
+  expect(parseAppPath(`/${ID}/apps/jupyterlab/lab?x`)).toEqual({
+    project_id: ID,
+    kind: "apps",
+    target: { app: "jupyterlab" },
+    prefix: `/${ID}/apps/jupyterlab`,
+    rest: "/lab?x",
+  });
+  for (const bad of ["", "A", "a_b", "-a", "a%62", `a${"b".repeat(32)}`, "a/../b", "a@evil"])
+    expect(parseAppPath(`/${ID}/apps/${bad}/`)).toBeUndefined();
 });
 
 test("refuses what could lead elsewhere", () => {
@@ -23,6 +35,7 @@ test("refuses what could lead elsewhere", () => {
     `/${ID}/proxy/08000/`,
     `/${ID}/proxy/8000x/`,
     `/${ID}/proxy/127.0.0.1:22/`,
+    `/${ID}/proxy/8000@evil/`,
     `/${ID}/proxy/8000/../../x`,
     `/${ID}/proxy/8000/%2e%2e/x`,
     `/${ID}/proxy/8000/a%2f..%2fb`,
@@ -39,10 +52,9 @@ test("whatever is accepted has a port in range and keeps its prefix", () => {
     fc.property(fc.string(), fc.nat(99_999), (tail, port) => {
       const parsed = parseAppPath(`/${ID}/proxy/${port}/${tail}`);
       if (!parsed) return true;
+      const accepted = "port" in parsed.target ? parsed.target.port : 0;
       return (
-        parsed.port >= 1 &&
-        parsed.port <= 65535 &&
-        parsed.prefix + parsed.rest === `/${ID}/proxy/${port}/${tail}`
+        accepted >= 1 && accepted <= 65535 && parsed.prefix + parsed.rest === `/${ID}/proxy/${port}/${tail}`
       );
     }),
   );

@@ -24,7 +24,24 @@ import {
   settingSchema,
   setupStatusSchema,
 } from "./api.ts";
+import { appsClient } from "./api-apps.ts";
+import { imageSchema, prunedSchema } from "./api-images.ts";
+import {
+  type AddSshKey,
+  projectSshSchema,
+  sshConfigSchema,
+  sshGatewaySchema,
+  sshKeySchema,
+} from "./api-ssh.ts";
+import { backupsClient } from "./client-backups.ts";
+import { commandsClient } from "./client-commands.ts";
+import { foundClient } from "./client-found.ts";
+import { leavingClient } from "./client-leaving.ts";
+import { machinesClient } from "./client-machines.ts";
+import { peopleClient } from "./client-people.ts";
+import { snapshotCalls } from "./client-snapshots.ts";
 import { problemSchema } from "./problem.ts";
+import { projectUsageSchema } from "./usage.ts";
 
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>;
 export interface ApiClientOptions {
@@ -33,20 +50,21 @@ export interface ApiClientOptions {
   headers?: Record<string, string>;
   fetch?: FetchLike;
 }
+export type ApiCall = <S extends z.ZodType>(
+  method: string,
+  path: string,
+  schema: S,
+  body?: unknown,
+) => Promise<z.output<S>>;
 export type ApiClient = ReturnType<typeof createApiClient>;
 
 const grantReplySchema = z.object({ grant: z.string(), expires_at: z.iso.datetime() });
 const linesSchema = z.object({ lines: z.array(z.string()) });
 const invitationSchema = z.object({ url: z.string(), expires_at: z.iso.datetime() });
 const okSchema = z.object({}).loose();
-const imageSchema = z.object({
-  image: z.string(),
-  digest: z.string(),
-  bytes: z.number(),
-  created_at: z.string(),
-});
 
-async function problemOf(response: Response): Promise<CodedError> {
+/** The problem in an answer that is none of the good ones. */
+export async function problemOf(response: Response): Promise<CodedError> {
   const text = await response.text();
   try {
     const problem = problemSchema.parse(JSON.parse(text));
@@ -73,12 +91,8 @@ function exitOf(status: number): number {
 export function createApiClient(options: ApiClientOptions = {}) {
   const doFetch: FetchLike = options.fetch ?? ((url, init) => fetch(url, init));
 
-  async function call<S extends z.ZodType>(
-    method: string,
-    path: string,
-    schema: S,
-    body?: unknown,
-  ): Promise<z.output<S>> {
+  /** The answer as it is, once it is no failure. */
+  async function send(method: string, path: string, body?: unknown): Promise<Response> {
     let response: Response;
     try {
       response = await doFetch(`${options.base ?? ""}/api${path}`, {
@@ -105,11 +119,20 @@ export function createApiClient(options: ApiClientOptions = {}) {
       );
     }
     if (!response.ok) throw await problemOf(response);
-    return schema.parse(await response.json());
+    return response;
+  }
+  async function call<S extends z.ZodType>(
+    method: string,
+    path: string,
+    schema: S,
+    body?: unknown,
+  ): Promise<z.output<S>> {
+    return schema.parse(await (await send(method, path, body)).json());
   }
   const id = encodeURIComponent;
 
   return {
+    apps: appsClient(call),
     setup: {
       status: () => call("GET", "/setup", setupStatusSchema),
       run: (body: { token: string; name: string; email: string; password: string }) =>
@@ -131,6 +154,20 @@ export function createApiClient(options: ApiClientOptions = {}) {
       createKey: (name: string) => call("POST", "/me/api-keys", apiKeyCreatedSchema, { name }),
       deleteKey: (key: string) => call("DELETE", `/me/api-keys/${id(key)}`, okSchema),
     },
+    ssh: {
+      keys: () => call("GET", "/me/ssh-keys", z.array(sshKeySchema)),
+      addKey: (body: AddSshKey) => call("POST", "/me/ssh-keys", sshKeySchema, body),
+      removeKey: (key: string) => call("DELETE", `/me/ssh-keys/${id(key)}`, okSchema),
+      config: () => call("GET", "/me/ssh-config", sshConfigSchema),
+      project: (project: string) => call("GET", `/projects/${id(project)}/ssh`, projectSshSchema),
+      host: (host: string) => call("GET", `/hosts/${id(host)}/ssh`, sshGatewaySchema),
+      projectKeys: (project: string) =>
+        call("GET", `/projects/${id(project)}/ssh-keys`, z.array(sshKeySchema)),
+      addProjectKey: (project: string, body: AddSshKey) =>
+        call("POST", `/projects/${id(project)}/ssh-keys`, sshKeySchema, body),
+      removeProjectKey: (project: string, key: string) =>
+        call("DELETE", `/projects/${id(project)}/ssh-keys/${id(key)}`, okSchema),
+    },
     projects: {
       list: () => call("GET", "/projects", z.array(projectSchema)),
       get: (project: string) => call("GET", `/projects/${id(project)}`, projectSchema),
@@ -141,24 +178,37 @@ export function createApiClient(options: ApiClientOptions = {}) {
         image?: string;
         limits?: Partial<Limits>;
       }) => call("POST", "/projects", projectSchema, body),
-      update: (project: string, body: { name?: string; description?: string; limits?: Partial<Limits> }) =>
-        call("PATCH", `/projects/${id(project)}`, projectSchema, body),
+      update: (
+        project: string,
+        body: {
+          name?: string;
+          description?: string;
+          limits?: Partial<Limits>;
+          idle_minutes?: number | null;
+        },
+      ) => call("PATCH", `/projects/${id(project)}`, projectSchema, body),
       start: (project: string) => call("POST", `/projects/${id(project)}/start`, operationSchema),
       stop: (project: string) => call("POST", `/projects/${id(project)}/stop`, operationSchema),
       restart: (project: string) => call("POST", `/projects/${id(project)}/restart`, operationSchema),
       remove: (project: string) => call("DELETE", `/projects/${id(project)}`, operationSchema),
+      usage: (project: string) => call("GET", `/projects/${id(project)}/usage`, projectUsageSchema),
       logs: (project: string) => call("GET", `/projects/${id(project)}/logs`, linesSchema),
     },
+    people: peopleClient(call),
+    snapshots: snapshotCalls(call),
     hosts: {
       list: () => call("GET", "/hosts", z.array(hostSchema)),
       get: (host: string) => call("GET", `/hosts/${id(host)}`, hostSchema),
       rename: (host: string, name: string) => call("PATCH", `/hosts/${id(host)}`, hostSchema, { name }),
-      forget: (host: string) => call("DELETE", `/hosts/${id(host)}`, okSchema),
       revoke: (host: string) => call("POST", `/hosts/${id(host)}/revoke`, hostSchema),
       acceptKey: (host: string, fingerprint: string) =>
         call("POST", `/hosts/${id(host)}/accept-key`, hostSchema, { fingerprint }),
       grant: (host: string) => call("POST", `/hosts/${id(host)}/grant`, grantReplySchema),
     },
+    machines: machinesClient(call),
+    leaving: leavingClient(call),
+    commands: commandsClient(call),
+    found: foundClient(call),
     joinTokens: {
       list: () => call("GET", "/join-tokens", z.array(joinTokenSchema)),
       create: () => call("POST", "/join-tokens", joinTokenCreatedSchema, {}),
@@ -178,7 +228,12 @@ export function createApiClient(options: ApiClientOptions = {}) {
       list: () => call("GET", "/settings", z.array(settingSchema)),
       set: (changes: Record<string, unknown>) => call("PUT", "/settings", z.array(settingSchema), changes),
     },
-    images: () => call("GET", "/images", z.array(imageSchema)),
+    backups: backupsClient(call, (path) => send("GET", path)),
+    images: {
+      list: () => call("GET", "/images", z.array(imageSchema)),
+      prune: () => call("POST", "/images/prune", prunedSchema),
+      remove: (name: string) => call("DELETE", `/images/${id(name)}`, okSchema),
+    },
     operations: {
       list: () => call("GET", "/operations", z.array(operationSchema)),
       get: (operation: string) => call("GET", `/operations/${id(operation)}`, operationSchema),

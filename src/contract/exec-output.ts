@@ -4,6 +4,7 @@
  */
 import { CodedError } from "../core/errors.ts";
 
+/** With its header one frame of a stream; one packet of SSH, and half of what a full pipe gives. */
 export const EXEC_CHUNK_BYTES = 32 * 1024;
 const HEADER_BYTES = 5;
 

@@ -7,6 +7,7 @@ import { jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { CodedError, messageOf } from "../core/errors.ts";
 import { roleSchema } from "./api.ts";
+import { appTargetSchema } from "./apps.ts";
 
 /** Header that carries a grant from hub to host; the host strips it before an app sees the request. */
 export const GRANT_HEADER = "cocalc-grant";
@@ -21,20 +22,32 @@ export const ASSERTION_SECONDS = 60;
 export const MAX_CLOCK_SKEW_SECONDS = 300;
 
 const uuid = z.uuid();
+/** What somebody is in a project; `paths`: the folders and files that a viewer sees. */
+const projectRightSchema = z.object({
+  project_id: uuid,
+  role: roleSchema,
+  paths: z.array(z.string().max(1000)).max(50).optional(),
+});
+export type ProjectRight = z.infer<typeof projectRightSchema>;
+
 export const grantSchema = z.discriminatedUnion("kind", [
-  /** One port of one project, for one person. */
-  z.object({
-    kind: z.literal("proxy"),
-    sub: z.string(),
-    project_id: uuid,
-    port: z.number().int().min(1).max(65535),
-  }),
+  /** One port, or one managed app, of one project, for one person. */
+  z.object({ kind: z.literal("proxy"), sub: z.string(), project_id: uuid, target: appTargetSchema }),
   /** A browser's (or CLI's) message socket: the projects it may address on this host. */
   z.object({
     kind: z.literal("conat"),
     sub: z.string(),
     name: z.string(),
-    projects: z.array(z.object({ project_id: uuid, role: roleSchema })),
+    projects: z.array(projectRightSchema),
+  }),
+  /** Files of one project over HTTP, for one person. */
+  z.object({
+    kind: z.literal("files"),
+    sub: z.string(),
+    project_id: uuid,
+    access: z.enum(["read", "write"]),
+    /** Of a viewer: the folders and files that it sees. */
+    paths: z.array(z.string().max(1000)).max(50).optional(),
   }),
   /** The hub itself: echo. */
   z.object({ kind: z.literal("hub"), sub: z.literal("hub") }),
@@ -90,9 +103,12 @@ export async function verifyGrant(
   }
 }
 
+/** What a host proves itself for. */
+type AssertionPurpose = "control" | "echo" | "offer-key";
+
 /** A host's proof of itself: `purpose` keeps an echo answer from serving as a login. */
 export async function signAssertion(
-  purpose: "control" | "echo",
+  purpose: AssertionPurpose,
   claims: Record<string, string | number>,
   options: { key: Key; hubId: string; hostId: string; now?: number },
 ): Promise<string> {
@@ -112,7 +128,7 @@ export async function signAssertion(
  */
 export async function verifyAssertion(
   token: string,
-  purpose: "control" | "echo",
+  purpose: AssertionPurpose,
   options: { key: Key; hubId: string; hostId: string; judgeClock: boolean },
 ): Promise<Record<string, unknown>> {
   const { payload } = await jwtVerify(token, options.key, {

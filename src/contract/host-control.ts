@@ -4,7 +4,13 @@
  */
 import { z } from "zod";
 import { hostReportSchema, limitsSchema, projectStateSchema } from "./api.ts";
+import { backupVerbs } from "./host-verbs/backups.ts";
+import { commandHostVerbs, commandHubVerbs } from "./host-verbs/commands.ts";
+import { machineHostVerbs } from "./host-verbs/machine.ts";
+import { snapshotHostVerbs } from "./host-verbs/snapshots.ts";
+import { sshHostVerbs, sshHubVerbs } from "./host-verbs/ssh.ts";
 import { problemSchema } from "./problem.ts";
+import { idleMinutesSchema, projectUsageSchema } from "./usage.ts";
 
 const project_id = z.uuid();
 
@@ -16,6 +22,8 @@ export const projectSpecSchema = z.object({
   limits: limitsSchema,
   /** Whether the project may reach private addresses. */
   lan: z.enum(["blocked", "open"]),
+  /** Stopped after so many minutes in which nothing went on; 0 or none: never. */
+  idle_minutes: idleMinutesSchema.optional(),
   /** Grows with each change made on the hub; an older one is ignored. */
   generation: z.number().int(),
 });
@@ -31,30 +39,58 @@ export const projectStatusSchema = z.object({
   problem: problemSchema.nullable(),
   /** Milliseconds per phase of the last start. */
   timings: z.record(z.string(), z.number()),
+  /** Of the spec that the host has: an older one than the hub's missed a change. */
+  generation: z.number().int().optional(),
+  /** The version of its image that it began with; null before its first start. */
+  digest: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable()
+    .optional(),
 });
 export type ProjectStatus = z.infer<typeof projectStatusSchema>;
 
 /** hub → host: `host.<host_id>.<verb>` */
 export const hostVerbs = {
+  ...backupVerbs,
   "project.create": { request: z.object({ spec: projectSpecSchema }), reply: projectStatusSchema },
   "project.start": { request: z.object({ spec: projectSpecSchema }), reply: projectStatusSchema },
   "project.stop": { request: z.object({ project_id }), reply: projectStatusSchema },
   "project.remove": { request: z.object({ project_id }), reply: z.object({ removed: z.boolean() }) },
   "project.status": { request: z.object({}), reply: z.object({ projects: z.array(projectStatusSchema) }) },
+  "project.usage": { request: z.object({ project_id }), reply: projectUsageSchema },
   "project.logs": { request: z.object({ project_id }), reply: z.object({ lines: z.array(z.string()) }) },
   /** Makes sure an image is there; `digest` names the hub's artifact /images/<digest>.tar.zst. */
   "image.ensure": {
     request: z.object({ image: z.string(), digest: z.string() }),
     reply: z.object({ present: z.boolean() }),
   },
+  /** The hub's sshd has a new key, and an admin said that this is right. */
+  "hub-key.trust": {
+    request: z.object({ ssh_host_key: z.string().max(400).startsWith("ssh-ed25519 ") }),
+    reply: z.object({}),
+  },
+  ...machineHostVerbs,
+  ...commandHostVerbs,
+  ...snapshotHostVerbs,
   report: { request: z.object({}), reply: hostReportSchema },
   /** Doctor: create, exec in and remove a throw-away container. */
   "runtime.check": {
     request: z.object({}),
     reply: z.object({ ok: z.boolean(), took_ms: z.number(), problem: problemSchema.nullable() }),
   },
+  ...sshHostVerbs,
 } as const;
 export type HostVerb = keyof typeof hostVerbs;
+
+const fingerprint = z.string().max(100).startsWith("SHA256:");
+/** The key that the hub's sshd should have, and the one that a machine met. */
+export const metHubKeySchema = z.object({
+  known: fingerprint,
+  shown: fingerprint.nullable(),
+  address: z.string().max(253),
+});
+export type MetHubKey = z.infer<typeof metHubKeySchema>;
 
 /** host → hub: `hub.<host_id>.<verb>` (report and project-status are published, not requested). */
 export const hubVerbs = {
@@ -66,7 +102,10 @@ export const hubVerbs = {
     state: z.enum(["running", "done", "failed"]),
     detail: z.string().max(500).optional(),
     problem: problemSchema.optional(),
+    hub_key: metHubKeySchema.optional(),
   }),
+  ...sshHubVerbs,
+  ...commandHubVerbs,
 } as const;
 
 /** Reply to a host's first request `hub.<host_id>.hello`. */

@@ -78,6 +78,8 @@ export const pairRequestSchema = z.object({
   /** EdDSA JWT by the pairing key derived from the secret: {token_id, public_key}. Over SSH the login itself is the proof. */
   proof: z.string().max(4000).optional(),
   name: z.string().min(1).max(253),
+  /** The host of this hub that the machine was before it lost its key or its state. */
+  host_id: z.uuid().optional(),
   /** `machineFactsSchema` of api.ts. */
   facts: z.unknown(),
   version: z.string().max(100),
@@ -96,6 +98,8 @@ export const pairResponseSchema = z.object({
   ca_pem: z.string(),
   addresses: z.array(z.string()),
   https_port: z.number().int(),
+  /** Over plain HTTP, on this machine's loopback alone: Plus, which has no certificate. */
+  plain: z.boolean().optional(),
   sshd_port: z.number().int(),
   /** The hub's sshd host key, `ssh-ed25519 …`. */
   ssh_host_key: z.string(),
@@ -105,3 +109,17 @@ export const pairResponseSchema = z.object({
   time: z.iso.datetime(),
 });
 export type PairResponse = z.infer<typeof pairResponseSchema>;
+
+/** POST /offer-key: a machine that has another key than the hub knows shows it; an admin compares and accepts. */
+export const offerKeySchema = z.object({
+  host_id: z.uuid(),
+  public_key: z.string().max(400).startsWith("ssh-ed25519 "),
+  /** JWT by that very key: nobody can offer a key that is not theirs. */
+  proof: z.string().max(4000),
+});
+export type OfferKey = z.infer<typeof offerKeySchema>;
+export const offerKeyReplySchema = z.object({
+  state: z.enum(["known", "offered"]),
+  known: z.string(),
+});
+export type OfferKeyReply = z.infer<typeof offerKeyReplySchema>;

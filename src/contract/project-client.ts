@@ -1,6 +1,6 @@
 /** Calls into a project, typed and with the answers parsed: an agent's word is untrusted. For UI, CLI and tests. */
 import type { z } from "zod";
-import type { Caller } from "../conat/peer.ts";
+import type { Caller } from "../conat/caller.ts";
 import type { ConatStream } from "../conat/stream.ts";
 import { CodedError } from "../core/errors.ts";
 import { ExecDecoder } from "./exec-output.ts";
@@ -27,8 +27,9 @@ export async function callProject<K extends ProjectRequest>(
   project_id: string,
   name: K,
   data: RequestOf<K>,
+  options?: { timeout?: number },
 ): Promise<ReplyOf<K>> {
-  const reply = await caller.request(projectSubject(project_id, name), data);
+  const reply = await caller.request(projectSubject(project_id, name), data, options);
   return projectRequests[name].reply.parse(reply) as ReplyOf<K>;
 }
 

@@ -4,6 +4,12 @@
  * milliseconds since the epoch. An agent belongs to its project: whoever uses its answers parses them.
  */
 import { z } from "zod";
+import { appRequests } from "./project-services/apps.ts";
+import { editStreams } from "./project-services/editing.ts";
+import { fileRequests, fileStreams } from "./project-services/files.ts";
+import { netRequests, netStreams } from "./project-services/net.ts";
+import { pathSchema as path } from "./project-services/path.ts";
+import { snapshotRequests } from "./project-services/snapshots.ts";
 
 /** `project.<project_id>.<service>` */
 export function projectSubject(project_id: string, service: ProjectService): string {
@@ -18,10 +24,6 @@ export const MAX_TERMINALS = 100;
 /** Output that a terminal keeps for viewers that come later. */
 export const TERMINAL_RING_BYTES = 1024 * 1024;
 
-const path = z
-  .string()
-  .max(4096)
-  .refine((text) => !text.includes("\0"), "a path holds no NUL");
 const rows = z.number().int().min(1).max(1000);
 const cols = z.number().int().min(1).max(2000);
 const exitSchema = z.object({ code: z.number().int().nullable(), signal: z.string().max(20).nullable() });
@@ -91,6 +93,13 @@ export const projectRequests = {
     request: z.object({ terminal_id, name: z.string().max(100) }),
     reply: terminalSchema,
   },
+  /** Written into every terminal, as a line of its own; the programs do not see it. */
+  "terminal.notice": { request: z.object({ text: z.string().max(300) }), reply: z.object({}) },
+  /** Terminals that somebody looks at, and programs in their foregrounds. */
+  activity: {
+    request: z.object({}),
+    reply: z.object({ viewed: z.number().int(), programs: z.array(z.string().max(100)).max(100) }),
+  },
   /** Starts its command anew after it ended; the viewers stay. */
   "terminal.restart": { request: z.object({ terminal_id }), reply: terminalSchema },
   "files.list": {
@@ -98,8 +107,12 @@ export const projectRequests = {
       path,
       offset: z.number().int().min(0).optional(),
       limit: z.number().int().min(1).max(MAX_LIST_ENTRIES).optional(),
+      /** `folders`: folders first, then as a person sorts names. Else by name alone, as a program does. */
+      order: z.enum(["name", "folders"]).optional(),
+      /** False: without names that begin with a dot. */
+      hidden: z.boolean().optional(),
     }),
-    /** Sorted by name. `total` counts the whole directory; `home` is the absolute home. */
+    /** Names are text of path-bytes.ts. `total` counts the whole directory; `home` is the absolute home. */
     reply: z.object({
       path: z.string().max(8192),
       home: z.string().max(4096),
@@ -115,7 +128,11 @@ export const projectRequests = {
     reply: z.object({}),
   },
   "files.remove": { request: z.object({ path, recursive: z.boolean().optional() }), reply: z.object({}) },
+  ...fileRequests,
+  ...netRequests,
   ports: { request: z.object({}), reply: z.object({ ports: z.array(portSchema) }) },
+  ...appRequests,
+  ...snapshotRequests,
   /** The agent itself. */
   hello: {
     request: z.object({}),
@@ -161,6 +178,7 @@ export const projectStreams = {
       z.object({ type: z.literal("restarted"), pid: z.number().int() }),
     ]),
   },
+  ...netStreams,
   /** Up: stdin, whose end is EOF. Down: chunks of `exec-output.ts`, then `exit`, then the end. */
   exec: {
     params: z.object({
@@ -168,6 +186,13 @@ export const projectStreams = {
       argv: z.array(z.string().max(100_000)).min(1).max(1000).optional(),
       /** … or a line for the login shell (`$SHELL -lc`). Neither: an interactive login shell. */
       command: z.string().max(500_000).optional(),
+      /** … or the image's own sftp-server (`exec.no-sftp` without one). */
+      subsystem: z.literal("sftp").optional(),
+      /**
+       * As sshd runs a command: the shell is no login shell, whose profile may print; and when the stream breaks, a
+       * command without a terminal loses its pipes and lives on: a program it left running must outlast the laptop's sleep.
+       */
+      as_sshd: z.boolean().optional(),
       cwd: path.optional(),
       env: z.record(z.string(), z.string()).optional(),
       /** A pseudo-terminal; stderr then comes with stdout. */
@@ -206,6 +231,8 @@ export const projectStreams = {
     up: z.never(),
     down: z.object({ type: z.literal("written"), file: fileSchema }),
   },
+  ...fileStreams,
+  ...editStreams,
   /** Tells when a directory's entries, or a file, changed: at most five times a second. */
   "files.watch": {
     params: z.object({ path }),
@@ -217,4 +244,4 @@ export type ProjectStreamName = keyof typeof projectStreams;
 export type ProjectService = ProjectRequest | ProjectStreamName | "changed";
 
 /** Published as `project.<id>.changed`: what a list should load anew. */
-export const projectChangedSchema = z.object({ kind: z.enum(["terminals"]) });
+export const projectChangedSchema = z.object({ kind: z.enum(["terminals", "apps"]) });

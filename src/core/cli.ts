@@ -140,6 +140,14 @@ async function walk(
   }
 }
 
+/** Throws `cli.*` unless `argv` names a command and gives it what it takes. */
+export async function checkCommand(root: AnyCommand, argv: string[]): Promise<void> {
+  const { cmd, path, rest } = await walk(root, argv);
+  if (cmd.run === undefined)
+    throw usage("missing-command", `${path.join(" ")} needs a command`, `See ${path.join(" ")} --help.`);
+  checkArgs(path.join(" "), rest, (await resolve(cmd.args)) ?? {});
+}
+
 /** Runs the command that `argv` names; returns the exit status. */
 export async function runCli(
   root: AnyCommand,

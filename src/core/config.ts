@@ -28,7 +28,7 @@ export const CONFIG_KEYS = {
     schema: z.coerce.number().int().min(MIN_BASE_PORT).max(MAX_BASE_PORT),
     fallback: DEFAULT_BASE_PORT,
     description:
-      "HTTPS; all other ports follow from it (base+1 SSH, base+2 apps, base+3 and +4 loopback, base−198 host)",
+      "HTTPS; all other ports follow from it (base+1 SSH, base+2 apps, base+3 and +4 loopback, base+10…+73 one for each project, base+100 and up SSH of hosts, base−198 host)",
   },
   public_host: {
     env: "COCALC_PUBLIC_HOST",
@@ -129,7 +129,13 @@ export function loadConfig(
 }
 
 /** Read by other parts than {@link loadConfig}, or set by us for children. */
-const OTHERS = ["COCALC_AGENT_TOKEN", "COCALC_AGENT_SOCKET", "COCALC_PROJECT_ID", "COCALC_TEST_CACHE"];
+const OTHERS = [
+  "COCALC_AGENT_TOKEN",
+  "COCALC_AGENT_SOCKET",
+  "COCALC_PROJECT_ID",
+  "COCALC_PROJECT_DIR",
+  "COCALC_TEST_CACHE",
+];
 
 function unknownVariables(env: Record<string, string | undefined>): string[] {
   const known = [...Object.values(CONFIG_KEYS).map((spec) => spec.env as string), ...OTHERS];

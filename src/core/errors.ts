@@ -59,10 +59,34 @@ export class CodedError extends Error {
   }
 }
 
+/** What the file system or SQLite says when nothing can be written, wherever that was. */
+function storageProblem(errno: string | undefined, message: string): ProblemDetails | undefined {
+  const common = { why: message, status: 507, exit: EX.IOERR };
+  if (errno === "ENOSPC" || errno === "SQLITE_FULL" || errno === "EDQUOT") {
+    return {
+      code: errno === "EDQUOT" ? "disk.quota" : "disk.full",
+      title: errno === "EDQUOT" ? "The disk quota is used up" : "The disk is full",
+      ...common,
+      fix: "Free some space on the file system of the data directory; it then goes on by itself. Nothing that was stored is lost.",
+    };
+  }
+  if (errno === "EROFS" || errno?.startsWith("SQLITE_READONLY")) {
+    return {
+      code: "disk.read-only",
+      title: "The file system is read-only",
+      ...common,
+      fix: "The kernel does this after errors of a disk: see dmesg. Remount it writable once the cause is known.",
+    };
+  }
+  return undefined;
+}
+
 /** Whatever was thrown, as problem details; an unknown error keeps its message and the code `internal`. */
 export function toProblem(error: unknown): ProblemDetails {
   if (error instanceof CodedError) return error.details;
   const message = error instanceof Error ? error.message : String(error);
+  const storage = storageProblem(errnoOf(error), message);
+  if (storage) return storage;
   return { code: "internal", title: message, status: 500, exit: EX.SOFTWARE };
 }
 

@@ -6,6 +6,8 @@ export const DEFAULT_BASE_PORT = 9200;
 /** base + 1100 + this many hosts must stay below 65536, base − 198 above 1024. */
 export const MIN_BASE_PORT = 1223;
 export const MAX_BASE_PORT = 63_000;
+/** Ports for project pages, each an origin for one project of one person: base+10 … base+73. */
+export const SHARDS = 64;
 /** Hosts a hub can number: two ranges of this length. */
 export const MAX_HOSTS = 1000;
 
@@ -18,6 +20,10 @@ export interface Ports {
   /** Plain HTTP on 127.0.0.1 and ::1 alone. */
   loopbackUi: number;
   loopbackApps: number;
+  /** HTTPS on 127.0.0.1 alone, with the certificate of the hub's own CA: where hosts' tunnels lead. */
+  machines: number;
+  /** HTTPS: the first of {@link SHARDS} ports, each an origin for one project of one person. */
+  firstShard: number;
   /** The project host's HTTP, on 127.0.0.1 alone. */
   hostHttp: number;
   /** The project host's SSH gateway, on 127.0.0.1 alone. */
@@ -27,6 +33,9 @@ export interface Ports {
   firstTunnel: number;
 }
 
+/** A host knows its hub by the base port alone. */
+export const machinesPort = (base: number): number => base + 5;
+
 export function derivePorts(base: number): Ports {
   return {
     https: base,
@@ -34,11 +43,18 @@ export function derivePorts(base: number): Ports {
     apps: base + 2,
     loopbackUi: base + 3,
     loopbackApps: base + 4,
+    machines: machinesPort(base),
+    firstShard: base + 10,
     hostHttp: base - 198,
     hostSsh: base - 197,
     firstSsh: base + 100,
     firstTunnel: base + 1100,
   };
+}
+
+/** Plus has one door, plain HTTP on loopback at base: the UI by its own names, project pages by `<project_id>.localhost`. */
+export function plusPorts(base: number): Ports {
+  return { ...derivePorts(base), loopbackUi: base, loopbackApps: base };
 }
 
 /** `command (pid)` of whoever listens on a TCP port of this machine, or null where /proc does not tell. */

@@ -1,6 +1,6 @@
 /** Users that the services run as when started as root: made when missing, with a shell (forced commands need one) and no password. */
-import { chownSync, mkdirSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { chownSync, lchownSync, lstatSync, mkdirSync, statSync } from "node:fs";
+import { dirname, isAbsolute, join, relative } from "node:path";
 import { CodedError, EX } from "./errors.ts";
 import { exec, execOk } from "./exec.ts";
 
@@ -33,10 +33,28 @@ export async function ensureServiceUser(name: string, home: string): Promise<Ser
 }
 
 /**
+ * What lies between the user's home and `dir` is the user's where it is made here, or was made by root and closed: it
+ * would keep the user out of its own data (seen on a fresh machine, where there was no .local yet). What root left
+ * open on the way stays root's: an installation keeps programs there that a service must not replace.
+ */
+function ownTheWay(dir: string, user: ServiceUser): void {
+  const way = relative(user.home, dirname(dir));
+  if (way === "" || way.startsWith("..") || isAbsolute(way)) return;
+  let at = user.home;
+  for (const part of way.split("/")) {
+    at = join(at, part);
+    const made = mkdirSync(at, { recursive: true, mode: 0o700 }) !== undefined;
+    const { uid, mode } = lstatSync(at);
+    if (uid === 0 && (made || (mode & 0o001) === 0)) lchownSync(at, user.uid, user.gid);
+  }
+}
+
+/**
  * Gives a directory to a service user, and checks that it can get there: a data dir below a closed directory would
  * fail later, with a message that says nothing.
  */
 export async function giveDir(dir: string, user: ServiceUser): Promise<void> {
+  ownTheWay(dir, user);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   if (statSync(dir).uid !== user.uid) chownSync(dir, user.uid, user.gid);
   const reach = await exec([

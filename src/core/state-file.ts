@@ -1,17 +1,37 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { CodedError, EX, errnoOf, messageOf } from "./errors.ts";
 
 /**
  * Writes a file so that a crash leaves the old content or the new, never a mixture: temp, fsync, rename,
- * fsync of the directory. `mode` 0600 unless said.
+ * fsync of the directory. `mode` 0600 unless said; `owner`: whose it is from the moment it is there.
  */
-export function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o600): void {
+export function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  mode = 0o600,
+  owner?: { uid: number; gid: number },
+): void {
   const temp = `${path}.tmp-${process.pid}`;
   const fd = openSync(temp, "w", mode);
   try {
-    writeSync(fd, typeof data === "string" ? Buffer.from(data) : data);
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    // On a disk that becomes full a write may take a part, and say so in its result alone.
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    if (owner) fchownSync(fd, owner.uid, owner.gid);
     fsyncSync(fd);
+  } catch (error) {
+    rmSync(temp, { force: true });
+    throw error;
   } finally {
     closeSync(fd);
   }
@@ -51,6 +71,6 @@ export function readStateFile<T>(path: string, parse: (value: unknown) => T): T 
   }
 }
 
-export function writeStateFile(path: string, value: unknown): void {
-  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+export function writeStateFile(path: string, value: unknown, owner?: { uid: number; gid: number }): void {
+  writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`, undefined, owner);
 }

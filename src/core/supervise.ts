@@ -19,6 +19,8 @@ export interface ChildSpec {
   env?: Record<string, string>;
   /** Service user to run as (only as root): name; HOME and USER follow. */
   user?: { name: string; home: string };
+  /** Told of each end that was not asked for, before it is started again. */
+  onEnd?: (code: number) => void;
   /** A status that means “do not start me again”. */
   giveUpOn?: number[];
 }
@@ -81,6 +83,7 @@ export function supervise(log = logger("supervise")): Supervisor {
       const code = await child.proc.exited;
       child.proc = undefined;
       if (child.ending) return;
+      child.spec.onEnd?.(code);
       const name = child.spec.name;
       if (child.spec.giveUpOn?.includes(code)) {
         log.error(`${name} ended with status ${code} and is not started again`);
@@ -144,7 +147,7 @@ export function supervise(log = logger("supervise")): Supervisor {
 }
 
 /** setsid made the child the leader of a group of its own number. */
-function signalGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
+export function signalGroup(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(-pid, signal);
   } catch {

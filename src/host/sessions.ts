@@ -6,16 +6,28 @@ import { type Grant, verifyGrant } from "../contract/grants.ts";
 import { CodedError } from "../core/errors.ts";
 import type { ConatSession } from "./proxy/host-http.ts";
 import { type HostState, hubVerifyingKey } from "./state.ts";
+import { type SessionData, viewerPattern } from "./viewers.ts";
+
+type ConatGrant = Extract<Grant, { kind: "conat" }>;
 
 const RENEW = "grant.renew";
 const renewSchema = z.object({ grant: z.string().max(200_000) });
 
-/** Viewers have no shell and, until files can be shared one by one, nothing else either. */
-function allowed(grant: Extract<Grant, { kind: "conat" }>): string[] {
+/** Viewers have no shell: only what viewers.ts answers them, which is reading of what was marked. */
+function allowed(grant: ConatGrant): string[] {
   return [
     RENEW,
-    ...grant.projects.filter((one) => one.role !== "viewer").map((one) => `project.${one.project_id}.>`),
+    ...grant.projects.map(({ project_id, role }) =>
+      role === "viewer" ? viewerPattern(project_id) : `project.${project_id}.>`,
+    ),
   ];
+}
+
+function dataOf(grant: ConatGrant): SessionData {
+  const views = grant.projects.flatMap(({ project_id, role, paths }) =>
+    role === "viewer" ? [[project_id, paths ?? []] as const] : [],
+  );
+  return { account_id: grant.sub, views: new Map(views) };
 }
 
 export function createSessions(
@@ -24,7 +36,7 @@ export function createSessions(
 ): (peer: Peer, session: ConatSession) => void {
   const key = hubVerifyingKey(state);
   const timers = new Map<Peer, ReturnType<typeof setTimeout>>();
-  const attachments = new Map<Peer, { attachment: Attachment<unknown>; sub: string }>();
+  const attachments = new Map<Peer, { attachment: Attachment<unknown>; sub: string; expires_at: number }>();
 
   function expireAt(peer: Peer, seconds: number): void {
     clearTimeout(timers.get(peer));
@@ -49,7 +61,16 @@ export function createSessions(
         status: 403,
       });
     }
-    known.attachment.update({ allow: allowed(grant) });
+    // An older one may name rights that were taken since.
+    if (grant.expires_at < known.expires_at) {
+      throw new CodedError({
+        code: "grant.outdated",
+        title: "This socket has a newer grant already",
+        status: 403,
+      });
+    }
+    known.expires_at = grant.expires_at;
+    known.attachment.update({ allow: allowed(grant), data: dataOf(grant) });
     expireAt(peer, grant.expires_at);
     return { expires_at: new Date(grant.expires_at * 1000).toISOString() };
   });
@@ -58,9 +79,9 @@ export function createSessions(
     const attachment = router.attach(peer, {
       allow: allowed(grant),
       serve: [],
-      data: { account_id: grant.sub },
+      data: dataOf(grant),
     });
-    attachments.set(peer, { attachment, sub: grant.sub });
+    attachments.set(peer, { attachment, sub: grant.sub, expires_at });
     expireAt(peer, expires_at);
     peer.onClose(() => {
       clearTimeout(timers.get(peer));

@@ -3,21 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { command, common, print } from "../core/cli.ts";
 import { hostPaths } from "../core/paths.ts";
-import { isRoot } from "../core/service-users.ts";
 import { fingerprint } from "../core/ssh-keys.ts";
+import { type CommandRecord, lastCommand } from "./commands/journal.ts";
 import type { ConnectorState } from "./connector/command.ts";
-import { HOST_USER } from "./join/command.ts";
-import { hostKey, readHostState } from "./state.ts";
-
-/** Where `join` and `up` keep their state when root starts them without --data-dir. */
-function serviceDataDir(): string | undefined {
-  if (!isRoot()) return undefined;
-  const entry = readFileSync("/etc/passwd", "utf8")
-    .split("\n")
-    .find((line) => line.startsWith(`${HOST_USER.name}:`));
-  const home = entry?.split(":")[5];
-  return home === undefined ? undefined : join(home, ".local/share/cocalc");
-}
+import { serviceDataDir } from "./service-dir.ts";
+import { knownHostKey, readHostState } from "./state.ts";
 
 /** Whether the `up` that wrote its name into the lock still lives; the lock itself is not touched. */
 function isRunning(lock: string): boolean {
@@ -29,12 +19,16 @@ function isRunning(lock: string): boolean {
   }
 }
 
+const commandLine = ({ kind, version, state, received_at, problem }: CommandRecord) =>
+  `${kind}${version ? ` to ${version}` : ""} of ${received_at}: ${state}${problem ? ` (${problem.code})` : ""}`;
+
 export default command({
   meta: { name: "status", description: "This machine's hub, tunnel and key" },
   args: common,
   run({ args }) {
     const paths = hostPaths(args["data-dir"] ?? serviceDataDir());
     const state = readHostState(paths);
+    const key = knownHostKey(paths);
     let connector: ConnectorState | null = null;
     try {
       connector = JSON.parse(readFileSync(paths.connectorState, "utf8")) as ConnectorState;
@@ -47,8 +41,9 @@ export default command({
       host_id: state?.host_id ?? null,
       name: state?.name ?? null,
       hub: state ? `${state.addresses[0]}:${state.https_port}` : null,
-      key_fingerprint: state ? fingerprint(hostKey(paths).publicLine) : null,
+      key_fingerprint: key === undefined ? null : fingerprint(key),
       connector,
+      last_command: lastCommand(join(paths.dir, "commands")) ?? null,
     };
     print(args, status, (value) =>
       [
@@ -57,8 +52,13 @@ export default command({
         `hub     ${value.hub ?? ""}`,
         `key     ${value.key_fingerprint ?? ""}`,
         `tunnel  ${value.connector?.state ?? "the connector never ran"}`,
+        ...(value.last_command ? [`command ${commandLine(value.last_command)}`] : []),
         ...(value.connector?.problem
-          ? [`problem ${value.connector.problem.title}: ${value.connector.problem.why ?? ""}`]
+          ? [
+              `problem ${value.connector.problem.title}  [${value.connector.problem.code}]`,
+              `        ${value.connector.problem.why ?? ""}`,
+              `fix     ${value.connector.problem.fix ?? ""}`,
+            ]
           : []),
       ].join("\n"),
     );

@@ -2,6 +2,7 @@
 import { command, common } from "../core/cli.ts";
 import { loadConfig } from "../core/config.ts";
 import { logger } from "../core/log.ts";
+import { serviceNotifier } from "../core/notify.ts";
 import { hubPaths } from "../core/paths.ts";
 import { derivePorts } from "../core/ports.ts";
 import { startHub } from "./compose.ts";
@@ -31,16 +32,18 @@ export default command({
       dataDir: args["data-dir"],
       assets: await loadAssets(),
     });
+    serviceNotifier().ready(`serving HTTPS on port ${config.base_port}`);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });
+    serviceNotifier().stopping();
     await Promise.race([hub.close(), Bun.sleep(CLOSE_TIMEOUT_MS)]);
     process.exit(0);
   },
 });
 
 /** The UI's files: embedded by the build; from source there may be none yet. */
-async function loadAssets(): Promise<Record<string, string>> {
+export async function loadAssets(): Promise<Record<string, string>> {
   const { webAssets } = await import("../generated/web-assets.ts");
   return webAssets;
 }

@@ -3,6 +3,7 @@ import { QueryClient } from "@tanstack/react-query";
 import { type ClientState, connect } from "../conat/client.ts";
 import { changedSchema } from "../contract/api.ts";
 import { createApiClient } from "../contract/client.ts";
+import { followPresence } from "./presence.ts";
 
 export const api = createApiClient();
 
@@ -16,19 +17,25 @@ export const keys = {
   projects: ["projects"],
   hosts: ["hosts"],
   tokens: ["tokens"],
+  machines: ["machines"],
+  tombstones: ["tombstones"],
   users: ["users"],
   settings: ["settings"],
   doctor: ["doctor"],
   audit: ["audit"],
+  images: ["images"],
   apiKeys: ["api-keys"],
+  ssh: ["ssh"],
   operations: ["operations"],
+  people: ["people"],
+  peopleOf: (project: string) => ["people", project],
 } as const;
 
 const BY_KIND: Record<string, readonly (readonly string[])[]> = {
-  project: [keys.projects],
-  host: [keys.hosts, keys.projects],
+  project: [keys.projects, keys.ssh, keys.people],
+  host: [keys.hosts, keys.machines, keys.tombstones, keys.projects, keys.ssh],
   token: [keys.tokens],
-  user: [keys.users, keys.me],
+  user: [keys.users, keys.ssh, keys.me, keys.projects],
   settings: [keys.settings, keys.me],
   doctor: [keys.doctor],
   operation: [keys.operations],
@@ -71,6 +78,7 @@ export function followHub(onState: (state: ClientState) => void): () => void {
     pending.add(parsed.data.kind);
     timer ??= setTimeout(flush, GATHER_MS);
   });
+  followPresence(client);
   const poke = () => client.poke();
   retry = poke;
   addEventListener("online", poke);

@@ -1,6 +1,6 @@
 /** Which page for which address, for whom. */
 import { useQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import type { ClientState } from "../conat/client.ts";
 import type { Me } from "../contract/api.ts";
@@ -8,16 +8,13 @@ import { CodedError } from "../core/errors.ts";
 import { api, followHub, keys } from "./api.ts";
 import { ErrorBlock } from "./components/blocks.tsx";
 import { Shell } from "./components/shell.tsx";
+import { JoinView } from "./views/join.tsx";
+import { adminPages } from "./views/nav.tsx";
 import { SetupView } from "./views/setup.tsx";
 import { SignInView } from "./views/sign-in.tsx";
 
 const ProjectsView = lazy(() => import("./views/projects.tsx"));
 const ProjectView = lazy(() => import("./project/project.tsx"));
-const HostsView = lazy(() => import("./views/hosts.tsx"));
-const HealthView = lazy(() => import("./views/health.tsx"));
-const PeopleView = lazy(() => import("./views/people.tsx"));
-const SettingsView = lazy(() => import("./views/settings.tsx"));
-const AuditView = lazy(() => import("./views/audit.tsx"));
 const AccountView = lazy(() => import("./views/account.tsx"));
 
 const ASK_AGAIN_MS = 3_000;
@@ -36,10 +33,12 @@ export function App(): ReactNode {
   }, [setup.data]);
 
   if (!setup.data) return setup.error ? <Trouble error={setup.error} again={setup.refetch} /> : null;
+  const signedOut = me.error instanceof CodedError && me.error.status === 401;
+  if (setup.data.product === "plus" && signedOut && !me.data) return <Closed />;
   if (setup.data.needed || path === "/setup") return <SetupView status={setup.data} />;
   if (path === "/invitation") return <SetupView status={setup.data} invitation />;
+  if (path === "/join") return me.isPending ? null : <JoinView status={setup.data} me={me.data} />;
   if (path === "/sign-in") return <SignInView hubName={setup.data.hub_name} />;
-  const signedOut = me.error instanceof CodedError && me.error.status === 401;
   if (!me.data) {
     if (signedOut) return <Redirect to={`/sign-in?next=${encodeURIComponent(path)}`} />;
     return me.error ? <Trouble error={me.error} again={me.refetch} /> : null;
@@ -63,12 +62,51 @@ function Trouble({ error, again }: { error: unknown; again: () => Promise<unknow
   );
 }
 
+/** Plus has no password: the address that it printed is the key. */
+function Closed(): ReactNode {
+  return (
+    <main className="center">
+      <div className="card">
+        <h1>Open the address that was printed</h1>
+        <p>
+          <code>cocalc-hub plus</code> printed an address with a token when it started. Open that one in this
+          browser; it is remembered from then on.
+        </p>
+      </div>
+    </main>
+  );
+}
+
+function OnlyProject(): ReactNode {
+  const projects = useQuery({ queryKey: keys.projects, queryFn: api.projects.list });
+  if (projects.error && !projects.data)
+    return (
+      <div className="body">
+        <ErrorBlock error={projects.error} />
+      </div>
+    );
+  const only = projects.data?.[0];
+  return only ? <Redirect to={`/projects/${only.project_id}`} /> : null;
+}
+
 function SignedIn({ me, signedOut }: { me: Me; signedOut: boolean }): ReactNode {
   const [connection, setConnection] = useState<ClientState>({ state: "connecting", attempt: 0 });
   useEffect(() => followHub(setConnection), []);
-  const admin = me.role === "admin";
+  /** Of the hub that this page came from. */
+  const cameFrom = useRef(me.hub.version);
   return (
     <Suspense fallback={null}>
+      {me.hub.version !== cameFrom.current ? (
+        // By itself it would cut what somebody is about to type.
+        <div className="banner" role="alert">
+          The hub runs {me.hub.version} now, and this page is of {cameFrom.current}: some of it may not open
+          any more.{" "}
+          <button type="button" className="link" onClick={() => location.reload()}>
+            Load it again
+          </button>
+          ; terminals and what is typed in editors are kept.
+        </div>
+      ) : null}
       {signedOut ? (
         // What is on the page stays: there may be typed text in it.
         <div className="banner" role="alert">
@@ -80,8 +118,8 @@ function SignedIn({ me, signedOut }: { me: Me; signedOut: boolean }): ReactNode 
         </div>
       ) : null}
       <Switch>
-        <Route path="/projects/:id">
-          {({ id }) => <ProjectView id={id} me={me} connection={connection} />}
+        <Route path="/projects/:id/:section?">
+          {({ id, section }) => <ProjectView id={id} section={section} me={me} connection={connection} />}
         </Route>
         <Route>
           <Shell me={me} connection={connection}>
@@ -89,38 +127,15 @@ function SignedIn({ me, signedOut }: { me: Me; signedOut: boolean }): ReactNode 
               <Route path="/">
                 <Redirect to="/projects" />
               </Route>
-              <Route path="/projects">
-                <ProjectsView />
-              </Route>
+              <Route path="/projects">{me.hub.product === "plus" ? <OnlyProject /> : <ProjectsView />}</Route>
               <Route path="/account">
                 <AccountView me={me} />
               </Route>
-              {admin ? (
-                <Route path="/hosts">
-                  <HostsView />
+              {adminPages(me).map(({ path: pattern, view: View }) => (
+                <Route<{ id?: string }, string> key={pattern} path={pattern}>
+                  {({ id }) => (id === undefined ? <View /> : <View selected={id} />)}
                 </Route>
-              ) : null}
-              {admin ? <Route path="/hosts/:id">{({ id }) => <HostsView selected={id} />}</Route> : null}
-              {admin ? (
-                <Route path="/health">
-                  <HealthView />
-                </Route>
-              ) : null}
-              {admin ? (
-                <Route path="/people">
-                  <PeopleView />
-                </Route>
-              ) : null}
-              {admin ? (
-                <Route path="/settings">
-                  <SettingsView />
-                </Route>
-              ) : null}
-              {admin ? (
-                <Route path="/audit">
-                  <AuditView />
-                </Route>
-              ) : null}
+              ))}
               <Route>
                 <div className="empty">
                   <h1>There is nothing at this address</h1>

@@ -1,5 +1,3 @@
-import "@fontsource-variable/inter/index.css";
-import "@fontsource-variable/jetbrains-mono/index.css";
 import "@mantine/core/styles.css";
 import "@mantine/notifications/styles.css";
 import "@xterm/xterm/css/xterm.css";
@@ -8,6 +6,9 @@ import "./styles/shell.css";
 import "./styles/blocks.css";
 import "./styles/lists.css";
 import "./styles/workspace.css";
+import "./styles/people.css";
+import "./styles/files.css";
+import "./styles/backups.css";
 import "./styles/narrow.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
@@ -16,7 +17,10 @@ import { createRoot } from "react-dom/client";
 import { queryClient } from "./api.ts";
 import { App } from "./app.tsx";
 import { Dialogs } from "./components/dialogs.tsx";
+import { addFonts } from "./fonts.ts";
 import { theme } from "./theme.ts";
+
+addFonts();
 
 const root = document.getElementById("root");
 if (root) {

@@ -145,6 +145,8 @@ export const theme = createTheme({
         radius: "lg",
         padding: "xl",
         shadow: "xl",
+        closeButtonProps: { "aria-label": "Close" },
+        overlayProps: { backgroundOpacity: 0.45, blur: 0 },
         transitionProps: { duration: 120, transition: "fade" },
       },
     },
@@ -156,6 +158,7 @@ export const theme = createTheme({
         transitionProps: { duration: 80, transition: "fade" },
       },
     },
+    Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close" } } },
     Anchor: { defaultProps: { underline: "always" } },
   },
 });

@@ -1,34 +1,19 @@
 /** What a newcomer does in the browser, in real Chromium against a hub that really runs. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, Page } from "playwright-core";
-import { launch, shot, type Watched, watchedPage } from "../fixtures/browser.ts";
-import { type RunningHub, startHub } from "../fixtures/running-hub.ts";
+import {
+  launch,
+  seriousProblems,
+  shot,
+  terminalText,
+  type Watched,
+  watchedPage,
+} from "../fixtures/browser.ts";
+import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const CAN = process.getuid?.() === 0 && existsSync(process.env.CHROMIUM ?? "/usr/bin/chromium");
 const SLOW = 120_000;
-
-async function seriousProblems(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page: page as never }).exclude(".xterm").analyze();
-  return violations
-    .filter((one) => one.impact === "serious" || one.impact === "critical")
-    .map(
-      (one) =>
-        `${one.id}: ${one.nodes
-          .map((node) => node.html)
-          .slice(0, 3)
-          .join(" | ")}`,
-    );
-}
-
-/** What the visible terminal shows. */
-async function terminalText(page: Page): Promise<string> {
-  return await page.evaluate(() => {
-    const rows = [...document.querySelectorAll(".xterm-rows")];
-    return rows.map((row) => row.textContent ?? "").join("\n");
-  });
-}
 
 describe.skipIf(!CAN)("the UI in Chromium (needs root for podman, and Chromium)", () => {
   let hub: RunningHub;
@@ -111,24 +96,16 @@ describe.skipIf(!CAN)("the UI in Chromium (needs root for podman, and Chromium)"
       await page.getByText("made-by-terminal.txt", { exact: true }).click();
       await page.locator(".cm-content").click();
       await page.keyboard.type("written in the editor");
-      await page.getByTitle("Not saved").waitFor();
       await page.keyboard.press("Control+s");
-      await page.waitForFunction(
-        () => !document.querySelector('[role="tab"][aria-selected="true"]')?.textContent?.includes("●"),
-        undefined,
-        { timeout: 10_000 },
-      );
-      await shot(page, "editor");
       const [project] = await hub.json<{ project_id: string }[]>("project", "list");
-      const said = await hub.cli(
-        "project",
-        "exec",
-        project?.project_id ?? "",
-        "--",
-        "cat",
-        "made-by-terminal.txt",
+      const cat = ["project", "exec", project?.project_id ?? "", "--", "cat", "made-by-terminal.txt"];
+      await until(
+        "it is in the file",
+        async () => (await hub.cli(...cat)).stdout === "written in the editor",
+        30_000,
       );
-      expect(said.stdout).toBe("written in the editor");
+      await page.locator('.status:visible [role="status"]', { hasText: /^Saved$/ }).waitFor();
+      await shot(page, "editor");
     },
     SLOW,
   );

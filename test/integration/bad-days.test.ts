@@ -3,11 +3,12 @@
  * on it goes on; packets dropped (not refused) between hub and host; a host that vanishes and comes back.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
 import { cleanEnv } from "../../src/core/exec.ts";
+import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { processOf } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
@@ -73,7 +74,7 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
   }
 
   beforeAll(async () => {
-    lab = await makeNatLab(57);
+    lab = await makeNatLab();
     hub = await startHub();
     hostDir = mkdtempSync(join(tmpdir(), "cc-far-"));
     chmodSync(hostDir, 0o755);
@@ -123,7 +124,7 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
     }
     await hub?.stop();
     await lab?.destroy();
-    if (hostDir) rmSync(hostDir, { recursive: true, force: true });
+    if (hostDir) await removeDataDir(hostDir);
   }, SLOW);
 
   const tunnelUp = async () => {

@@ -4,11 +4,12 @@
  * the same through its reverse tunnel. Real binaries, sshd, ssh, podman.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DoctorReport, Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
 import { cleanEnv } from "../../src/core/exec.ts";
+import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
@@ -69,7 +70,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
   let joined: ReturnType<typeof Bun.spawn> | undefined;
 
   beforeAll(async () => {
-    lab = await makeNatLab(31);
+    lab = await makeNatLab();
     hub = await startHub();
     hostDir = mkdtempSync(join(tmpdir(), "cc-host-"));
     chmodSync(hostDir, 0o755);
@@ -80,7 +81,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
     if (joined) await endGroup(joined.pid);
     await hub?.stop();
     await lab?.destroy();
-    if (hostDir) rmSync(hostDir, { recursive: true, force: true });
+    if (hostDir) await removeDataDir(hostDir);
   }, SLOW);
 
   test(

@@ -156,6 +156,8 @@ const attacks: Attack[] = [
   reach("-L another loopback port", () => `127.0.0.1:${secret.port}`),
   reach("-L the same by name", () => `localhost:${secret.port}`),
   reach("-L sshd itself", () => `127.0.0.1:${sshd.port}`),
+  remote("-R where a person's key leads", () => `127.0.0.1:${sshd.ports.jump}:127.0.0.1:1`),
+  remote("-R by the name that a person's key allows", () => "no-listen.invalid:1:127.0.0.1:1"),
   {
     name: "-L a unix socket",
     async run(key) {
@@ -243,6 +245,8 @@ describe("what a key must not win", () => {
         // taken already by the hub itself
         "-R the hub's own port",
         "-R a unix socket",
+        // it cannot be resolved
+        "-R by the name that a person's key allows",
         "-L a unix socket",
         "agent and X11 forwarding, an environment of its own",
       ]);
@@ -261,6 +265,25 @@ describe("what a key is for", () => {
     const { stdout, code } = await sshd.run(sshd.ssh(sshd.keys.pairing, [], ["id"]), { stdin: "{}" });
     expect([stdout.trim(), code]).toEqual(['{"answer":"live"}', 0]);
   });
+
+  test("a person's key: through to the SSH port it names, by -W and as a jump host; no other, and a word instead of a shell", async () => {
+    const says = (text: string) => ({
+      open(socket: { write(text: string): unknown; end(): unknown }) {
+        socket.write(text);
+        socket.end();
+      },
+      data() {},
+    });
+    const gateway = Bun.listen({ hostname: "127.0.0.1", port: sshd.ports.jump, socket: says("a gateway") });
+    const { jump } = sshd.keys;
+    expect((await sshd.run(sshd.ssh(jump, ["-W", `127.0.0.1:${sshd.ports.jump}`]))).stdout).toBe("a gateway");
+    for (const port of [sshd.ports.https, sshd.ports.http, sshd.port, secret.port])
+      expect((await sshd.run(sshd.ssh(jump, ["-W", `127.0.0.1:${port}`]))).stdout).toBe("");
+    const shell = await sshd.run(sshd.ssh(jump), { stdin: "echo in\n" });
+    expect([shell.stdout, shell.code]).toEqual(["", 1]);
+    expect(shell.stderr).toContain("only leads on to projects");
+    gateway.stop(true);
+  }, 30_000);
 
   test("tunnel: both ports, the hub's HTTPS, an echo; a second session waits until it takes over", async () => {
     const { tunnel } = sshd.keys;

@@ -10,6 +10,8 @@ export interface RelayTarget {
   port: number;
   /** Path and query as the upstream is to see them, raw. */
   path: string;
+  /** Of an upgrade: milliseconds until it is given up; for ever unless said. */
+  answerMs?: number;
   /** End-to-end headers going out; what it returns is sent. */
   headersOut(headers: RawHeader[]): RawHeader[];
   /** End-to-end headers coming back. */
@@ -32,4 +34,14 @@ export function failure(error: unknown): CodedError {
     },
     { cause: error },
   );
+}
+
+export function noAnswer(ms: number): CodedError {
+  return new CodedError({
+    code: "proxy.no-answer",
+    title: `No answer within ${ms / 1000} s`,
+    why: "The connection was taken and nothing came back.",
+    fix: "Reload in a moment; if it stays so, the program that listens there hangs.",
+    status: 504,
+  });
 }

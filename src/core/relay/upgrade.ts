@@ -6,7 +6,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { CodedError } from "../errors.ts";
 import { endToEnd, pairs, type RawHeader, toBag } from "./headers.ts";
-import { type Failed, failure, type RelayTarget } from "./target.ts";
+import { type Failed, failure, noAnswer, type RelayTarget } from "./target.ts";
 
 function head(answer: IncomingMessage, status: number, headers: RawHeader[]): Buffer {
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
@@ -64,11 +64,23 @@ export function relayUpgrade(
   });
   let answered = false;
   const gone = () => up.destroy();
+  const late =
+    target.answerMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          if (answered) return;
+          answered = true;
+          failed(noAnswer(target.answerMs ?? 0));
+          up.destroy();
+        }, target.answerMs);
+  up.once("close", () => clearTimeout(late));
   socket.once("close", gone);
   socket.on("error", gone);
 
   up.on("upgrade", (answer, far, farEarly) => {
+    if (answered) return;
     answered = true;
+    clearTimeout(late);
     socket.off("close", gone);
     const back = target.headersBack(endToEnd(pairs(answer.rawHeaders)), 101);
     socket.write(head(answer, 101, [...back, ["Connection", "Upgrade"], ["Upgrade", upgrade]]));
@@ -83,7 +95,9 @@ export function relayUpgrade(
   });
   // It answers with something else, which is relayed as the last words of this connection.
   up.on("response", (answer) => {
+    if (answered) return;
     answered = true;
+    clearTimeout(late);
     const status = answer.statusCode ?? 502;
     const back = target.headersBack(endToEnd(pairs(answer.rawHeaders)), status);
     socket.write(head(answer, status, [...back, ["Connection", "close"]]));

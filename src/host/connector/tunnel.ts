@@ -29,7 +29,11 @@ export const HEARTBEAT_MS = 5_000;
 export const DEAD_AFTER_MS = 15_000;
 const UP_TIMEOUT_MS = 20_000;
 
-export type TunnelEnd = { kind: "lost" | "refused" | "host-key" | "ports-busy"; problem: ProblemDetails };
+export type TunnelEnd = {
+  /** `offered`: the hub refuses this machine's key, and shows it to its admin. */
+  kind: "lost" | "refused" | "offered" | "host-key" | "ports-busy";
+  problem: ProblemDetails;
+};
 
 /** Pure: the argument vector, so that a golden test holds it. */
 export function sshArgv(options: TunnelOptions, command: string[] = []): string[] {
@@ -83,7 +87,7 @@ export function judgeEnd(stderr: string, options: Pick<TunnelOptions, "address" 
         code: "tunnel.host-key-changed",
         title: `The SSH server at ${where} shows another key than the hub had`,
         why,
-        fix: "If the hub was set up anew, join this machine again with a new token. Otherwise somebody may be in between.",
+        fix: "If it is the hub's new key, an admin accepts it there: cocalc-hub host accept-key. If the hub was set up anew, join again with a new token. Otherwise somebody may be in between.",
       },
     };
   }

@@ -1,5 +1,6 @@
 /** `cocalc-project-host helper`: the one root process. Takes nothing from its environment. */
 import { command, common } from "../../core/cli.ts";
+import { serviceNotifier } from "../../core/notify.ts";
 
 export default command({
   meta: {
@@ -20,10 +21,12 @@ export default command({
       ...(args["data-dir"] === undefined ? {} : { dataDir: args["data-dir"] }),
       binary: args["agent-binary"] ?? process.execPath,
     });
+    serviceNotifier().ready("answers the project host");
     await new Promise<void>((resolve) => {
       process.once("SIGTERM", resolve);
       process.once("SIGINT", resolve);
     });
+    serviceNotifier().stopping();
     // Projects live on: only stop-all ends them.
     helper.close();
     process.exit(0);

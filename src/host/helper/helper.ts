@@ -9,37 +9,28 @@ import { runCommand } from "../../contract/project-client.ts";
 import { CodedError, messageOf, toProblem } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
+import { HostStorage } from "../storage/host-storage.ts";
+import { poolPlaces } from "../storage/pool-record.ts";
+import { BackingWatch } from "../storage/watch.ts";
+import { BackupJobs } from "./backup-jobs.ts";
+import { cgroupProblem, cgroupView } from "./cgroups.ts";
 import { listImages, removeImage, sweepImages, unpackImage } from "./images.ts";
+import { leaveSoon } from "./leave.ts";
 import { mountPoints } from "./mounts.ts";
+import { tryOverlay } from "./overlay.ts";
 import { findEngine, Podman } from "./podman.ts";
 import { HelperProjects } from "./projects.ts";
 import { openHelperRoot } from "./root.ts";
 import { type HelperHandlers, serveHelper } from "./server.ts";
+import { storageHandlers } from "./storage.ts";
+import { Turns } from "./turns.ts";
+import { beginUpgrade, isUpgrading } from "./upgrade.ts";
 
 /** How often the guards follow a change of the machine's addresses. */
 const REFRESH_MS = 5_000;
 /** The agent of a throw-away project answers within this, or the check fails. */
 const CHECK_TIMEOUT_MS = 10_000;
 const CHECK_LIMITS = { memory_bytes: 256 * 2 ** 20, cpus: 1, pids: 64, lan: "blocked" } as const;
-
-class Turns {
-  #last = new Map<string, Promise<unknown>>();
-  /** Runs one after another for each key. */
-  async take<T>(key: string, run: () => T | Promise<T>): Promise<T> {
-    const before = this.#last.get(key) ?? Promise.resolve();
-    const mine = before.then(run, run);
-    const settled = mine.then(
-      () => {},
-      () => {},
-    );
-    this.#last.set(key, settled);
-    try {
-      return await mine;
-    } finally {
-      if (this.#last.get(key) === settled) this.#last.delete(key);
-    }
-  }
-}
 
 /**
  * A command in it, by the way that terminals go: through its agent. (`podman exec` says less: it fails where the
@@ -82,22 +73,62 @@ export async function startHelper(options: { dataDir?: string; binary: string })
     log.warn("an unpacking that was cut off is still there", { why: messageOf(error) }),
   );
   let projects: HelperProjects | undefined;
+  const watch = new BackingWatch(root.storage, async () => {
+    const running = projects?.list() ?? [];
+    await Promise.all(
+      running.map((one) => turns.take(one.project_id, () => ready().stop(one.project_id, true))),
+    );
+  });
+  const storage = new HostStorage({
+    storage: root.storage,
+    check: (path) => root.check(path),
+    privilege: () => root.privilege,
+    root: process.getuid?.() === 0,
+    watch,
+  });
   // Looked for anew until found: podman may be installed while we run.
   const kind = process.getuid?.() === 0 ? "root" : "rootless";
   const ready = () => {
     projects ??= new HelperProjects(
       root,
       new Podman(findEngine(), root.storage, root.run, root.privilege.env),
+      storage,
       options.binary,
     );
     return projects;
   };
   const turns = new Turns();
+  let carries = false;
+  const backups = new BackupJobs({ root, storage, binary: options.binary, projects: ready });
+  await backups
+    .clean()
+    .catch((error: unknown) => log.warn("a backup's view is still mounted", { why: messageOf(error) }));
   const handlers: HelperHandlers = {
-    hello: () => {
+    "backup.start": (params) => {
+      backups.start(params);
+      return {};
+    },
+    "backup.poll": ({ job_id }) => backups.poll(job_id),
+    "backup.end": async ({ job_id }) => {
+      await backups.end(job_id);
+      return {};
+    },
+    "backup.commit": ({ job_id, project_id }) =>
+      turns.take(project_id, async () => {
+        await backups.commit(project_id, job_id);
+        return {};
+      }),
+    "backup.source": ({ project_id }) => backups.source(project_id),
+    hello: async () => {
       try {
         const { engine } = ready().podman;
-        return { pid: process.pid, kind, runtime: engine.runtime, cgroup: engine.cgroup, problem: null };
+        // A pool is btrfs, which can. Anything else is tried until it could: the disk below may be another by now.
+        if (!carries && storage.kind === "directory")
+          await turns.take("overlay", async () => await tryOverlay(root.privilege, root.storage));
+        carries = true;
+        // Without root there are no limits anyway, which is said elsewhere.
+        const problem = kind === "root" ? cgroupProblem(cgroupView(engine.cgroup)) : null;
+        return { pid: process.pid, kind, runtime: engine.runtime, cgroup: engine.cgroup, problem };
       } catch (error) {
         return { pid: process.pid, kind, runtime: "", cgroup: "", problem: toProblem(error) };
       }
@@ -106,8 +137,12 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       // One turn for all: two projects prepared at once must not take the same range of ids.
       turns.take("prepare", async () => ({ uid: (await ready().prepare(project_id, digest)).base + 1000 })),
     "project.start": async (params) => {
+      watch.admit();
       await turns.take("prepare", () => ready().prepare(params.project_id, params.digest, params.lan));
-      return await turns.take(params.project_id, () => ready().start(params));
+      return await turns.take(params.project_id, async () => {
+        await storage.setQuota(params.project_id, params.disk_bytes ?? null);
+        return await ready().start(params);
+      });
     },
     "project.stop": ({ project_id }) =>
       turns.take(project_id, async () => ({ stopped: await ready().stop(project_id, true) })),
@@ -123,8 +158,21 @@ export async function startHelper(options: { dataDir?: string; binary: string })
         return { present: true };
       }),
     "image.remove": ({ digest }) =>
-      turns.take(digest, async () => ({ removed: await removeImage(root, digest) })),
+      turns.take(digest, async () => {
+        // Whatever the host's user believes: a root that a project has below its changes stays.
+        if (ready().uses(digest)) return { removed: false };
+        return { removed: await removeImage(root, digest) };
+      }),
     "image.list": () => ({ digests: listImages(root) }),
+    "machine.leave": ({ keep_data }) => {
+      leaveSoon(options.binary, options.dataDir, keep_data);
+      return {};
+    },
+    "machine.upgrade": async (order) => {
+      await beginUpgrade(order, options.dataDir);
+      return {};
+    },
+    "machine.upgrading": async () => ({ active: await isUpgrading() }),
     cleanup: async () => ({ removed: await ready().cleanup() }),
     "runtime.check": async ({ digest }) => {
       const started = performance.now();
@@ -139,14 +187,26 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       }
       return { ok: true, took_ms: Math.round(performance.now() - started) };
     },
+    ...storageHandlers({
+      storage,
+      places: poolPlaces(root.storage),
+      turns,
+      isRunning: (id) =>
+        ready()
+          .list()
+          .some((one) => one.project_id === id),
+    }),
   };
   const server = await serveHelper(root.socket, { uid: root.hostUid, gid: root.hostGid }, handlers);
   log.info("helper ready", { storage: root.storage, user: root.hostUid });
+  watch.start();
   const timer = setInterval(() => void projects?.refreshGuards(), REFRESH_MS);
   return {
     server,
     close: () => {
       clearInterval(timer);
+      watch.close();
+      backups.close();
       server.close();
       rmSync(root.socket, { force: true });
       // With nothing running and nothing mounted the runtime directory holds podman's locks alone: no trace is left.

@@ -24,6 +24,12 @@ export async function mountsBelow(privilege: Privilege, path: string): Promise<s
 
 /** Unmounts all at or below `path`; lazily, as a process that was just killed may still be leaving. */
 export async function unmountAll(privilege: Privilege, path: string): Promise<void> {
-  for (const point of await mountsBelow(privilege, path))
-    await privilege.execOk(["umount", "--lazy", "--no-mtab", point]);
+  for (const point of await mountsBelow(privilege, path)) {
+    try {
+      await privilege.execOk(["umount", "--lazy", "--no-mtab", point]);
+    } catch (error) {
+      // Somebody who cleans up at the same time was sooner.
+      if ((await mountsBelow(privilege, path)).includes(point)) throw error;
+    }
+  }
 }

@@ -14,7 +14,8 @@ const AT_EMPTY_PATH = 0x1000;
 const OPEN_TREE_CLONE = 1;
 const O_CLOEXEC = 0x80000;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const MOUNT_ATTR_RDONLY_IDMAP = 0x100001n;
+const MOUNT_ATTR_IDMAP = 0x100000n;
+const MOUNT_ATTR_RDONLY = 1n;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 
@@ -73,8 +74,15 @@ export function peerUid(fd: number): number {
   return new DataView(cred.buffer).getUint32(4, true);
 }
 
-/** A user namespace that maps `count` ids from 0 to `base`, as an open file; its process is gone when this returns. */
-async function userNamespace(base: number, count: number): Promise<number> {
+/** `count` ids from `disk` on, as the files have them, are seen as those from `seen` on. */
+export interface IdMap {
+  disk: number;
+  seen: number;
+  count: number;
+}
+
+/** A user namespace with this map, as an open file; its process is gone when this returns. */
+async function userNamespace({ disk, seen, count }: IdMap): Promise<number> {
   // `cat` waits for its stdin, so it lives until the maps are written.
   const proc = Bun.spawn(["unshare", "--user", "cat"], {
     cwd: "/",
@@ -89,7 +97,7 @@ async function userNamespace(base: number, count: number): Promise<number> {
     await proc.stdin.flush();
     await proc.stdout.getReader().read();
     for (const map of ["uid_map", "gid_map"])
-      writeFileSync(`/proc/${proc.pid}/${map}`, `0 ${base} ${count}\n`);
+      writeFileSync(`/proc/${proc.pid}/${map}`, `${disk} ${seen} ${count}\n`);
     return openSync(`/proc/${proc.pid}/ns/user`, "r");
   } finally {
     proc.kill("SIGKILL");
@@ -104,14 +112,29 @@ export async function mountIdmapped(
   base: number,
   count: number,
 ): Promise<void> {
+  await mountView(source, target, { disk: 0, seen: base, count }, false);
+}
+
+/** Mounts at `target` a view of `source` with other ids, which can be written to where asked for. */
+export async function mountView(
+  source: string,
+  target: string,
+  map: IdMap,
+  writable: boolean,
+): Promise<void> {
   mkdirSync(target, { recursive: true, mode: 0o711 });
-  const ns = await userNamespace(base, count);
+  const ns = await userNamespace(map);
   let tree = -1;
   try {
     const from = cstring(source);
     const to = cstring(target);
     const empty = cstring("");
-    const attributes = new BigUint64Array([MOUNT_ATTR_RDONLY_IDMAP, 0n, 0n, BigInt(ns)]);
+    const attributes = new BigUint64Array([
+      writable ? MOUNT_ATTR_IDMAP : MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY,
+      0n,
+      0n,
+      BigInt(ns),
+    ]);
     tree = call("open_tree", SYS.open_tree, AT_FDCWD, address(from), OPEN_TREE_CLONE | O_CLOEXEC);
     call(
       "mount_setattr",

@@ -14,6 +14,7 @@ const place: ContainerPlace = {
   netns: "/run/netns/cocalc-n",
   rootfs: "/run/m",
   home: "/s/home",
+  snapshots: undefined,
   agentDir: "/run/p",
   binary: "/b",
   log: "/s/log",

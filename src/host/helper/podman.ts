@@ -77,6 +77,8 @@ export interface ContainerPlace {
   netns: string;
   rootfs: string;
   home: string;
+  /** What it sees as ~/.snapshots; undefined where there are none. */
+  snapshots: string | undefined;
   agentDir: string;
   /** The binary of which the agent is a subcommand. */
   binary: string;
@@ -145,6 +147,7 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
     `${place.agentDir}:/run/cocalc`,
     "--volume",
     `${place.home}:/home/user`,
+    ...(place.snapshots === undefined ? [] : ["--volume", `${place.snapshots}:/home/user/.snapshots:ro`]),
     "--volume",
     `${place.binary}:${AGENT_BINARY}:ro`,
     "--user",

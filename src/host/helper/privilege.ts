@@ -55,7 +55,16 @@ function endPause(run: string): void {
   rmSync(file, { force: true });
 }
 
-/** Errors: `runtime.no-subuid`, `runtime.no-newuidmap`, `runtime.no-podman`: each with the command that mends it. */
+/** Setting, the value that forbids them, one that does not. Ubuntu's AppArmor rule is not here: podman has a profile. */
+const USER_NAMESPACES = [
+  ["user.max_user_namespaces", "0", 15_000],
+  ["kernel.unprivileged_userns_clone", "0", 1],
+] as const;
+
+/**
+ * Errors: `runtime.no-subuid`, `runtime.no-newuidmap`, `runtime.no-podman`, `runtime.no-user-namespaces`: each with the
+ * command that mends it.
+ */
 export function rootless(storage: string, run: string): Privilege {
   const uid = process.getuid?.() ?? 0;
   // Not os.userInfo(): under Bun that is $USER, which a clean environment may lack. And not /etc/passwd, as users may
@@ -86,6 +95,18 @@ export function rootless(storage: string, run: string): Privilege {
       why: "Containers without root need it.",
       fix: `Install the package ${pkg}.`,
       command: `sudo apt-get install -y ${pkg}`,
+      exit: EX.UNAVAILABLE,
+    });
+  }
+  for (const [key, forbids, allowed] of USER_NAMESPACES) {
+    const value = read(`/proc/sys/${key.replaceAll(".", "/")}`).trim();
+    if (value !== forbids) continue;
+    throw new CodedError({
+      code: "runtime.no-user-namespaces",
+      title: "This machine forbids user namespaces to ordinary users",
+      why: `${key} is ${value}; containers without root are made of them.`,
+      fix: "Allow them, or start the project host as root.",
+      command: `sudo sysctl -w ${key}=${allowed}`,
       exit: EX.UNAVAILABLE,
     });
   }

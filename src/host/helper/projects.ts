@@ -3,17 +3,13 @@
  * again. Each step can be repeated after a crash in the middle of it.
  */
 import {
-  chmodSync,
   chownSync,
-  closeSync,
-  constants,
   existsSync,
-  fstatSync,
+  lchownSync,
+  lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
-  readSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -25,10 +21,13 @@ import { CodedError, EX, errnoOf, messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { shortId } from "../../core/paths.ts";
 import { readStateFile, writeStateFile } from "../../core/state-file.ts";
+import type { Storage } from "../storage/storage.ts";
+import { readAgentLog } from "./agent-log.ts";
 import { imageHas } from "./images.ts";
 import { mountsBelow, unmountAll } from "./mounts.ts";
 import { mountIdmapped } from "./native.ts";
 import { Networks } from "./network.ts";
+import { mountOverlay } from "./overlay.ts";
 import type { ContainerPlace, Podman } from "./podman.ts";
 import type { Privilege } from "./privilege.ts";
 import type { HelperRoot } from "./root.ts";
@@ -37,9 +36,6 @@ import type { Started, StartParams } from "./verbs.ts";
 
 /** The ordinary user inside. */
 const USER = 1000;
-/** How much of a log's end is read. */
-const LOG_BYTES = 64 * 1024;
-const LOG_LINES = 200;
 
 /** `storage/projects/<id>/meta/project.json`: root's own record. */
 const recordSchema = z.object({
@@ -67,27 +63,39 @@ export class HelperProjects {
   readonly binary: string;
   readonly #privilege: Privilege;
   readonly #networks: Networks;
+  readonly #storage: Storage;
 
   /** `binary` is what holds the agent: fixed at start, as the directories are. */
-  constructor(root: HelperRoot, podman: Podman, binary: string) {
+  constructor(root: HelperRoot, podman: Podman, storage: Storage, binary: string) {
     this.root = root;
     this.podman = podman;
     this.binary = binary;
+    this.#storage = storage;
     this.#privilege = root.privilege;
     this.#networks = new Networks(root.privilege, root.netnsDir);
   }
 
   #recordPath(id: string): string {
-    return join(this.root.projectDir(id), "meta/project.json");
+    return join(this.#storage.space(id).meta, "project.json");
   }
 
   #record(id: string): ProjectRecord | undefined {
-    this.root.check(join(this.root.projectDir(id), "meta"));
+    this.root.check(this.#storage.space(id).meta);
     return readStateFile(this.#recordPath(id), (value) => recordSchema.parse(value));
   }
 
+  /** Root's record of a project; undefined where this host has none. */
+  record(id: string): ProjectRecord | undefined {
+    return this.#record(id);
+  }
+
+  /** Whether a project of this host has this image below its own changes. */
+  uses(digest: string): boolean {
+    return this.#records().some((record) => record.digest === digest);
+  }
+
   #ids(): string[] {
-    return readdirSync(join(this.root.storage, "projects"));
+    return this.#storage.ids();
   }
 
   #records(): ProjectRecord[] {
@@ -105,7 +113,6 @@ export class HelperProjects {
         exit: EX.UNAVAILABLE,
       });
     }
-    const dir = this.root.check(this.root.projectDir(id));
     const old = this.#record(id);
     // A shared first half of two ids would share their runtime directories.
     const twin = this.#ids().find((other) => other !== id && shortId(other) === shortId(id));
@@ -123,20 +130,26 @@ export class HelperProjects {
         this.#records().map((record) => record.base),
         takenSpans(`${readText("/etc/subuid")}\n${readText("/etc/subgid")}`, readText("/etc/passwd")),
       );
-    mkdirSync(dir, { recursive: true, mode: 0o711 });
-    chmodSync(dir, 0o711);
-    mkdirSync(join(dir, "meta"), { recursive: true, mode: 0o700 });
+    const space = await this.#storage.create(id);
     const record = { project_id: id, base, digest, lan };
     if (JSON.stringify(old) !== JSON.stringify(record)) writeStateFile(this.#recordPath(id), record);
-    for (const name of ["upper", "work"]) {
-      const path = join(dir, name);
+    for (const path of [space.upper, space.work]) {
       if (existsSync(path)) continue;
       mkdirSync(path, { mode: 0o755 });
       if (this.#privilege.kind === "root") chownSync(path, base, base);
     }
-    const home = join(dir, "home");
-    if (!existsSync(home)) await this.#fillHome(home, join(image, "home/user"), base);
+    if (!existsSync(space.home)) await this.#fillHome(space.home, join(image, "home/user"), base);
+    if (space.snapshots !== undefined) this.#snapshotPoint(join(space.home, ".snapshots"), base);
     return record;
+  }
+
+  /** Where the snapshots are bound: whatever else the project has put in that place is moved aside, not followed. */
+  #snapshotPoint(path: string, base: number): void {
+    const there = lstatSync(path, { throwIfNoEntry: false });
+    if (there?.isDirectory()) return;
+    if (there !== undefined) renameSync(path, `${path}-moved-${Date.now()}`);
+    mkdirSync(path, { mode: 0o755 });
+    lchownSync(path, base + USER, base + USER);
   }
 
   /** An id inside a project, as the privilege we work with names it. */
@@ -169,26 +182,8 @@ export class HelperProjects {
       await mountIdmapped(this.root.imageDir(digest), lower, base, RANGE);
     }
     mkdirSync(merged, { recursive: true, mode: 0o711 });
-    const dir = this.root.projectDir(id);
-    const options = [
-      `lowerdir=${lower}`,
-      `upperdir=${join(dir, "upper")}`,
-      `workdir=${join(dir, "work")}`,
-      // user.overlay.* markers, which a backup without root can read; whole files in the upper directory.
-      "userxattr",
-      "index=off",
-      "xino=off",
-    ];
-    await this.#privilege.execOk([
-      "mount",
-      "--no-mtab",
-      "-t",
-      "overlay",
-      "overlay",
-      "-o",
-      options.join(","),
-      merged,
-    ]);
+    const { upper, work } = this.#storage.space(id);
+    await mountOverlay(this.#privilege, { lower, upper, work, merged });
     return merged;
   }
 
@@ -235,15 +230,16 @@ export class HelperProjects {
       lap("mount");
       await this.#networks.open(this.root.netns(id), params.lan);
       lap("network");
-      const dir = this.root.projectDir(id);
+      const space = this.#storage.space(id);
       const place: ContainerPlace = {
         name: this.root.container(id),
         netns: this.#networks.path(this.root.netns(id)),
         rootfs,
-        home: join(dir, "home"),
+        home: space.home,
+        snapshots: space.snapshots,
         agentDir: await this.#agentDir(id, record.base),
         binary: this.binary,
-        log: join(dir, "meta/agent.log"),
+        log: join(space.meta, "agent.log"),
         pidFile: join(this.root.run, `${shortId(id)}.pid`),
         base: this.#privilege.kind === "root" ? record.base : undefined,
         tini: imageHas(this.root, params.digest, "usr/bin/tini"),
@@ -300,8 +296,8 @@ export class HelperProjects {
 
   async remove(id: string): Promise<boolean> {
     await this.#down(id, false);
-    const dir = this.root.check(this.root.projectDir(id));
-    if (!existsSync(dir)) return false;
+    if (!this.#storage.has(id)) return false;
+    const { dir } = this.#storage.space(id);
     // rm does not follow links, and crosses no mount that #down left (there is none).
     if ((await mountsBelow(this.#privilege, dir)).length > 0) {
       throw new CodedError({
@@ -310,8 +306,7 @@ export class HelperProjects {
         fix: "Unmount it.",
       });
     }
-    await this.#privilege.execOk(["rm", "-rf", "--one-file-system", dir]);
-    return true;
+    return await this.#storage.remove(id);
   }
 
   list(): { project_id: string; pid: number; agent_dir: string }[] {
@@ -322,28 +317,7 @@ export class HelperProjects {
   }
 
   logs(id: string): string[] {
-    const path = join(this.root.check(join(this.root.projectDir(id), "meta")), "agent.log");
-    let fd: number;
-    try {
-      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return [];
-      throw error;
-    }
-    try {
-      const { size } = fstatSync(fd);
-      const bytes = Buffer.alloc(Math.min(size, LOG_BYTES));
-      readSync(fd, bytes, 0, bytes.length, size - bytes.length);
-      // k8s-file: `<time> <stream> <F|P> <text>`
-      return bytes
-        .toString("utf8")
-        .split("\n")
-        .filter((line) => line !== "")
-        .slice(-LOG_LINES)
-        .map((line) => line.replace(/^\S+ (stdout|stderr) [FP] /, ""));
-    } finally {
-      closeSync(fd);
-    }
+    return readAgentLog(join(this.root.check(this.#storage.space(id).meta), "agent.log"));
   }
 
   /** What no running project has: namespaces, mounts, containers of this instance. */

@@ -16,29 +16,30 @@ afterAll(() => {
   for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
 });
 const id = "11111111-2222-4333-8444-555555555555";
+const projectDir = (root: { storage: string }) => join(root.storage, "projects", id);
 
 describe.skipIf(!asRoot)("the helper's directories (needs root)", () => {
   test("a path below them is fine, there or not", () => {
     const { root } = fresh();
-    expect(root.check(root.projectDir(id))).toBe(root.projectDir(id));
+    expect(root.check(projectDir(root))).toBe(projectDir(root));
     expect(root.check(root.agentDir(id))).toBe(root.agentDir(id));
   });
   test("a link in the way is refused", () => {
     const { root } = fresh();
-    symlinkSync("/etc", root.projectDir(id));
-    expect(() => root.check(join(root.projectDir(id), "meta"))).toThrow("will not touch");
+    symlinkSync("/etc", projectDir(root));
+    expect(() => root.check(join(projectDir(root), "meta"))).toThrow("will not touch");
   });
   test("a directory of somebody else in the way is refused", () => {
     const { root } = fresh();
-    mkdirSync(root.projectDir(id));
-    chownSync(root.projectDir(id), 65534, 65534);
-    expect(() => root.check(join(root.projectDir(id), "meta"))).toThrow("will not touch");
+    mkdirSync(projectDir(root));
+    chownSync(projectDir(root), 65534, 65534);
+    expect(() => root.check(join(projectDir(root), "meta"))).toThrow("will not touch");
   });
   test("storage that was exchanged after the start is refused", () => {
     const { root } = fresh();
     renameSync(root.storage, `${root.storage}-away`);
     mkdirSync(join(root.storage, "projects"), { recursive: true });
-    expect(() => root.check(root.projectDir(id))).toThrow("will not touch");
+    expect(() => root.check(projectDir(root))).toThrow("will not touch");
   });
   test("a path outside is refused", () => {
     const { root } = fresh();

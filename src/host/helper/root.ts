@@ -33,7 +33,6 @@ export interface HelperRoot {
   readonly privilege: Privilege;
   /** Where named network namespaces are. */
   netnsDir: string;
-  projectDir(id: string): string;
   imageDir(digest: string): string;
   lower(id: string): string;
   rootfs(id: string): string;
@@ -82,6 +81,16 @@ function forgetLastBoot(run: string): void {
   writeFileSync(mark, boot, { mode: 0o600 });
 }
 
+/** `storage/` and what is always in it, root's own; the directory above is the host user's. */
+export function openStorageDir(dataDir?: string): string {
+  const { dir } = hostPaths(dataDir);
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (!lstatSync(dir).isDirectory()) throw unsafe(dir, "it is no directory");
+  const storage = join(dir, "storage");
+  for (const one of [storage, join(storage, "projects"), join(storage, "images")]) ownDirectory(one, 0o711);
+  return storage;
+}
+
 /** Opens (and makes, at first) the helper's directories. `data-dir` decides all of it; nothing later can. */
 export function openHelperRoot(dataDir?: string): HelperRoot {
   const paths = hostPaths(dataDir);
@@ -91,15 +100,14 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
   if (lstatSync(paths.run).uid !== owner.uid) chownSync(paths.run, owner.uid, owner.gid);
   const instance = instanceName(paths.dir);
-  const storage = join(paths.dir, "storage");
+  const storage = openStorageDir(dataDir);
   const uid = process.getuid?.() ?? 0;
   const root = uid === 0;
   // Not below /run/user: that is wiped at logout, under projects that live on. Short: podman and sockets need it.
   const run = root ? `/run/cocalc-${instance}` : `/tmp/cocalc-${uid}-${instance}`;
-  for (const dir of [storage, join(storage, "projects"), join(storage, "images"), run])
-    ownDirectory(dir, 0o711);
+  ownDirectory(run, 0o711);
   if (!root) forgetLastBoot(run);
-  for (const dir of ["i", "m", "p", "n"]) ownDirectory(join(run, dir), 0o711);
+  for (const dir of ["i", "m", "p", "n", "b"]) ownDirectory(join(run, dir), 0o711);
   let privilege: Privilege | undefined;
   // The directory above storage is the host user's, who could rename it: its identity is kept from the start.
   const born = lstatSync(storage);
@@ -115,7 +123,6 @@ export function openHelperRoot(dataDir?: string): HelperRoot {
       return privilege;
     },
     netnsDir: root ? "/run/netns" : join(run, "n"),
-    projectDir: (id) => join(storage, "projects", id),
     imageDir: (digest) => join(storage, "images", digest),
     lower: (id) => join(run, "i", shortId(id)),
     rootfs: (id) => join(run, "m", shortId(id)),

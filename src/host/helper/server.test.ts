@@ -7,6 +7,7 @@ import { CodedError } from "../../core/errors.ts";
 import { exec } from "../../core/exec.ts";
 import { helperClient } from "./client.ts";
 import { type HelperHandlers, parseRequest, serveHelper } from "./server.ts";
+import { MAX_LINE_BYTES } from "./verbs.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "helper-"));
 const path = join(dir, "h.sock");
@@ -57,6 +58,25 @@ describe("what the helper may be asked", () => {
     ["an id with a newline", "project.stop", { project_id: `${id}\n` }, /project_id/],
     ["a list for an id", "project.stop", { project_id: [id] }, /project_id/],
     ["a missing id", "project.remove", {}, /project_id/],
+    [
+      "a flag for a version",
+      "machine.upgrade",
+      { command_id: id, kind: "upgrade", version: "--purge" },
+      /version/,
+    ],
+    [
+      "a path for a version",
+      "machine.upgrade",
+      { command_id: id, kind: "upgrade", version: "../1" },
+      /version/,
+    ],
+    [
+      "a place to upgrade from",
+      "machine.upgrade",
+      { command_id: id, kind: "upgrade", version: null, url: "x" },
+      /url/,
+    ],
+    ["another kind of upgrade", "machine.upgrade", { command_id: id, kind: "purge", version: null }, /kind/],
     ["one field too many", "project.stop", { project_id: id, force: true }, /force/],
     ["a path", "project.start", { ...start, path: "/etc" }, /path/],
     ["a flag in the token", "project.start", { ...start, token: "--privileged --pid=host" }, /token/],
@@ -93,7 +113,7 @@ describe("the socket", () => {
   });
   test("is its owner's alone", () => expect(statSync(path).mode & 0o777).toBe(0o600));
   test("ends a line that is too long", async () => {
-    expect(await raw(`${"x".repeat(200_000)}\n`)).toContain("too long");
+    expect(await raw(`${"x".repeat(MAX_LINE_BYTES * 2)}\n`)).toContain("too long");
   });
   test.skipIf(uid !== 0)("refuses another user even where the mode lets it in (needs root)", async () => {
     await exec(["chmod", "755", dir]);

@@ -7,6 +7,9 @@ export const FIRST = 200_000;
 /** Below 2^31, where some file systems and tools go wrong. */
 const LAST = 2 ** 31 - 2 * RANGE;
 
+/** Under this name the installer keeps our ranges in /etc/subuid, so that useradd gives none of them to a person. */
+const RESERVED_FOR_US = "cocalc-projects";
+
 export interface Span {
   first: number;
   count: number;
@@ -16,7 +19,8 @@ export interface Span {
 export function takenSpans(subuid: string, passwd: string): Span[] {
   const spans: Span[] = [];
   for (const line of subuid.split("\n")) {
-    const [, first, count] = line.split(":");
+    const [name, first, count] = line.split(":");
+    if (name === RESERVED_FOR_US) continue;
     if (first && count && /^\d+$/.test(first) && /^\d+$/.test(count))
       spans.push({ first: Number(first), count: Number(count) });
   }

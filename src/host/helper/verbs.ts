@@ -4,6 +4,9 @@
  */
 import { z } from "zod";
 import { isUuid } from "../../core/ids.ts";
+import { backupHelperVerbs } from "./verbs/backups.ts";
+import { machineHelperVerbs } from "./verbs/machine.ts";
+import { diskBytes, storageVerbs } from "./verbs/storage.ts";
 
 const project_id = z.string().refine(isUuid, "must be a lower-case UUID");
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be a sha256 in hex");
@@ -20,6 +23,8 @@ export const startSchema = z.strictObject({
     .max(2 ** 45),
   cpus: z.number().min(0.1).max(1024),
   pids: z.number().int().min(16).max(100_000),
+  /** In force before the first process runs; null or absent: no limit. */
+  disk_bytes: diskBytes.nullable().optional(),
   lan: z.enum(["blocked", "open"]),
 });
 export type StartParams = z.infer<typeof startSchema>;
@@ -45,12 +50,13 @@ const project = z.strictObject({ project_id });
 const nothing = z.strictObject({});
 
 export const helperVerbs = {
+  ...backupHelperVerbs,
   hello: {
     request: nothing,
     reply: z.object({
       pid: z.number(),
-      /** Rootless: no root was given; projects share one range of ids and have no cgroup limits. */
-      kind: z.enum(["root", "rootless"]),
+      /** Rootless: no root was given; projects share one range of ids and have no cgroup limits. Process: no container at all. */
+      kind: z.enum(["root", "rootless", "process"]),
       runtime: z.string(),
       cgroup: z.string(),
       problem: z.unknown(),
@@ -78,10 +84,12 @@ export const helperVerbs = {
     request: z.strictObject({ digest }),
     reply: z.object({ ok: z.boolean(), took_ms: z.number() }),
   },
+  ...machineHelperVerbs,
+  ...storageVerbs,
 } as const;
 export type HelperVerb = keyof typeof helperVerbs;
 export type HelperRequest<V extends HelperVerb> = z.input<(typeof helperVerbs)[V]["request"]>;
 export type HelperReply<V extends HelperVerb> = z.output<(typeof helperVerbs)[V]["reply"]>;
 
-/** One request a line, one answer a line; a longer line ends the connection. */
-export const MAX_LINE_BYTES = 64 * 1024;
+/** One request a line, one answer a line; a longer line ends the connection. A backup's manifest is the longest. */
+export const MAX_LINE_BYTES = 512 * 1024;

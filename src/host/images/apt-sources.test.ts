@@ -11,12 +11,12 @@ test("the distribution is read, another one is refused with what it is", () => {
 });
 
 test("one-line entries: the release's own stay, third parties and source packages go", () => {
-  const text = `deb http://deb.debian.org/debian bookworm main
-deb [signed-by=/usr/share/keyrings/x.gpg] http://deb.debian.org/debian-security bookworm-security main
-deb-src http://deb.debian.org/debian bookworm main
-# deb http://deb.debian.org/debian bookworm-updates main
+  const text = `deb http://mirror.example/debian bookworm main
+deb [signed-by=/usr/share/keyrings/x.gpg] http://mirror.example/debian-security bookworm-security main
+deb-src http://mirror.example/debian bookworm main
+# deb http://mirror.example/debian bookworm-updates main
 deb https://user:pw@packages.example.com/apt stable main
-deb http://deb.debian.org/debian sid main`;
+deb http://mirror.example/debian sid main`;
   expect(ownEntries(text, "list", "bookworm").map((line) => line.split("/").pop())).toEqual([
     "debian bookworm main",
     "debian-security bookworm-security main",

@@ -17,9 +17,13 @@ export default command({
     force: { type: "boolean", description: "Make it anew even when there is one" },
   },
   async run({ args }) {
+    // Ended with whoever started it: what it was making is taken away, not left to fill the disk.
+    const ended = new AbortController();
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => ended.abort());
     const { makeBaseImage } = await import("./make-base.ts");
     const base = await makeBaseImage(args.dir, (line) => process.stderr.write(`base image: ${line}\n`), {
       force: args.force === true,
+      signal: ended.signal,
     });
     print(args, base, (value) => value.digest);
   },

@@ -1,6 +1,7 @@
 /** Images on this host: fetched once from the hub, verified, unpacked by the helper. */
 import { createHash } from "node:crypto";
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { createReadStream, existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
@@ -9,16 +10,23 @@ import type { Helper } from "../helper/client.ts";
 import type { HubLink } from "../link/link.ts";
 
 const log = logger("images");
+const JUST_ASKED_MS = 60 * 60_000;
 
 export interface HostImages {
   /** Digest of `name` (or the one it had before), unpacked here. Errors: `image.not-ready`, `image.download-failed`. */
   ensure(name: string, digest: string | null): Promise<string>;
+  /**
+   * Takes away what was unpacked here and neither the hub names now nor a project of this host (`used`) has below its
+   * changes. What was asked for within the last hour stays: a restore may be about to use it.
+   */
+  prune(named: string[], used: string[]): Promise<string[]>;
 }
 
 export function createHostImages(deps: { dir: string; helper: Helper; link: () => HubLink }): HostImages {
   ensureDir(deps.dir);
   const present = new Set<string>();
   const coming = new Map<string, Promise<void>>();
+  const asked = new Map<string, number>();
 
   async function resolve(name: string): Promise<string> {
     const hello = await deps.link().refresh();
@@ -55,17 +63,29 @@ export function createHostImages(deps: { dir: string; helper: Helper; link: () =
         fix: "Start the project again; see the way to the hub on the host's page.",
         status: 503,
       });
-    const response = await fetch(url, init);
-    if (!response.ok || !response.body) throw fail(`HTTP ${response.status}`);
     const part = `${archive}.part`;
     const hash = createHash("sha256");
-    const writer = Bun.file(part).writer();
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-      hash.update(chunk);
-      writer.write(chunk);
-      await writer.flush();
+    // What came before a line was cut is not fetched again.
+    const have = existsSync(part) ? statSync(part).size : 0;
+    const headers = new Headers(init.headers);
+    if (have > 0) headers.set("range", `bytes=${have}-`);
+    const response = await fetch(url, { ...init, headers });
+    if (response.status === 416) {
+      rmSync(part, { force: true });
+      throw fail("What had come before is longer than the image.");
     }
-    await writer.end();
+    if (!response.ok || !response.body) throw fail(`HTTP ${response.status}`);
+    const goesOn = response.status === 206;
+    if (goesOn) for await (const chunk of createReadStream(part)) hash.update(chunk as Uint8Array);
+    const file = await open(part, goesOn ? "a" : "w", 0o600);
+    try {
+      for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+        hash.update(chunk);
+        await file.appendFile(chunk);
+      }
+    } finally {
+      await file.close();
+    }
     if (hash.digest("hex") !== digest) {
       rmSync(part, { force: true });
       throw fail("What came does not have the right SHA-256.");
@@ -76,6 +96,7 @@ export function createHostImages(deps: { dir: string; helper: Helper; link: () =
   return {
     async ensure(name, digest) {
       const wanted = digest ?? (await resolve(name));
+      asked.set(wanted, Date.now());
       if (present.has(wanted)) return wanted;
       let work = coming.get(wanted);
       if (!work) {
@@ -84,6 +105,18 @@ export function createHostImages(deps: { dir: string; helper: Helper; link: () =
       }
       await work;
       return wanted;
+    },
+    async prune(named, used) {
+      const keep = new Set([...named, ...used]);
+      const removed: string[] = [];
+      const { digests } = await deps.helper.call("image.list", {});
+      for (const digest of digests) {
+        if (keep.has(digest) || Date.now() - (asked.get(digest) ?? 0) < JUST_ASKED_MS) continue;
+        present.delete(digest);
+        if ((await deps.helper.call("image.remove", { digest })).removed) removed.push(digest);
+      }
+      if (removed.length > 0) log.info("images that nothing needs any more were removed", { removed });
+      return removed;
     },
   };
 }

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,8 +16,9 @@ import { z } from "zod";
 import script from "../../../scripts/base-image.sh" with { type: "text" };
 import { CodedError, EX } from "../../core/errors.ts";
 import { cleanEnv, exec } from "../../core/exec.ts";
-import { readStateFile, writeFileAtomic, writeStateFile } from "../../core/state-file.ts";
+import { readStateFile, writeFileAtomic } from "../../core/state-file.ts";
 import { distribution, readOwnSources } from "./apt-sources.ts";
+import { writeManifest } from "./manifest.ts";
 
 /** mmdebstrap over a slow mirror. */
 const MAKE_TIMEOUT_MS = 20 * 60_000;
@@ -58,6 +60,15 @@ function need(program: string, pkg: string): void {
   });
 }
 
+/** What was being made when a machine lost its power; nobody works on one for longer than the timeout. */
+function removeLeftovers(dir: string): void {
+  for (const name of readdirSync(dir).filter((one) => one.startsWith(".making-"))) {
+    const path = join(dir, name);
+    if (Date.now() - statSync(path).mtimeMs > 2 * MAKE_TIMEOUT_MS)
+      rmSync(path, { recursive: true, force: true });
+  }
+}
+
 /**
  * Makes the image in `dir` and returns its record; an image that is there already is returned as it is, unless `force`.
  * `progress` gets mmdebstrap's lines. Errors: `image.missing-program`, `image.unsupported-distribution`,
@@ -66,7 +77,7 @@ function need(program: string, pkg: string): void {
 export async function makeBaseImage(
   dir: string,
   progress: (line: string) => void,
-  options: { force?: boolean } = {},
+  options: { force?: boolean; signal?: AbortSignal } = {},
 ): Promise<BaseImage> {
   mkdirSync(dir, { recursive: true });
   const record = join(dir, "base.json");
@@ -77,6 +88,7 @@ export async function makeBaseImage(
   need("zstd", "zstd");
   const { codename } = distribution(readFileSync("/etc/os-release", "utf8"));
   const own = readOwnSources(codename);
+  removeLeftovers(dir);
   const temp = mkdtempSync(join(dir, ".making-"));
   try {
     const sources: string[] = [];
@@ -89,14 +101,14 @@ export async function makeBaseImage(
       writeFileAtomic(path, text, 0o644);
       sources.push(path);
     }
-    const options = join(temp, "apt.conf");
-    writeFileAtomic(options, `${(await aptOptions()).join("\n")}\n`, 0o644);
+    const aptConf = join(temp, "apt.conf");
+    writeFileAtomic(aptConf, `${(await aptOptions()).join("\n")}\n`, 0o644);
     const root = process.getuid?.() === 0;
     const path = join(temp, "base-image.sh");
     writeFileAtomic(path, script, 0o644);
     const archive = join(temp, "root.tar.zst");
     const started = performance.now();
-    const proc = Bun.spawn(["sh", path, archive, root ? "root" : "unshare", codename, options, ...sources], {
+    const proc = Bun.spawn(["sh", path, archive, root ? "root" : "unshare", codename, aptConf, ...sources], {
       cwd: "/",
       // Without root mmdebstrap works as ids that may not pass through this user's private directories.
       env: cleanEnv(root ? {} : { TMPDIR: "/var/tmp" }),
@@ -105,6 +117,7 @@ export async function makeBaseImage(
       stderr: "pipe",
       timeout: MAKE_TIMEOUT_MS,
     });
+    options.signal?.addEventListener("abort", () => proc.kill("SIGTERM"), { once: true });
     const last: string[] = [];
     let rest = "";
     const decoder = new TextDecoder();
@@ -134,7 +147,7 @@ export async function makeBaseImage(
     const bytes = statSync(archive).size;
     renameSync(archive, join(dir, `${digest}.tar.zst`));
     const base: BaseImage = { image: "base", digest, bytes, created: new Date().toISOString() };
-    writeStateFile(record, base);
+    writeManifest(dir, "base", base);
     progress(
       `made ${digest.slice(0, 12)} (${Math.round(bytes / 1e6)} MB) in ${Math.round((performance.now() - started) / 1000)} s`,
     );

@@ -28,7 +28,7 @@ const CONNECT_TIMEOUT_MS = 8_000;
 export async function pair(
   token: JoinTokenContent,
   key: KeyPair,
-  options: { sshOnly: boolean },
+  options: { sshOnly: boolean; hostId: string | undefined },
 ): Promise<{ response: PairResponse; address: string }> {
   const pairing = deriveKeyPair(Buffer.from(token.secret, "base64url"), pairingKeyInfo);
   const body: PairRequest = {
@@ -39,6 +39,7 @@ export async function pair(
       .setIssuedAt()
       .sign(pairing.privateKey as never),
     name: hostname().slice(0, 100) || "host",
+    host_id: options.hostId,
     facts: machineFacts(),
     version: VERSION,
   };

@@ -12,6 +12,7 @@ import {
 } from "../../contract/host-control.ts";
 import { logger } from "../../core/log.ts";
 import type { HostPaths } from "../../core/paths.ts";
+import { machinesPort } from "../../core/ports.ts";
 import type { KeyPair } from "../../core/ssh-keys.ts";
 import type { HostState } from "../state.ts";
 import { readConnectorState, watchTunnel } from "./tunnel-report.ts";
@@ -42,7 +43,7 @@ export function createHubLink(options: {
   state: HostState;
   key: KeyPair;
   paths: HostPaths;
-  /** Loopback port that leads to the hub through the tunnel, where its HTTPS cannot be reached. */
+  /** Loopback port that leads through the tunnel to the hub's door for machines. */
   tunnelledHub: number;
   handlers: HostHandlers;
   onHello(reply: HelloReply): void;
@@ -59,12 +60,17 @@ export function createHubLink(options: {
     });
   }
 
-  /** Each address in turn, and the way through the tunnel's own forward. */
+  /**
+   * Each address in turn, and the hub's door for machines: on loopback of its own machine, or at the end of the tunnel.
+   * That one has a certificate of the CA we pin whatever the hub shows to people.
+   */
   function origin(): string {
     const direct = state.addresses.map(
       (address) => `${address.includes(":") ? `[${address}]` : address}:${state.https_port}`,
     );
-    const ways = state.kind === "local" ? direct : [...direct, `127.0.0.1:${options.tunnelledHub}`];
+    const loopback = state.kind === "local" ? machinesPort(state.https_port) : options.tunnelledHub;
+    // By turns: a hub may tell many addresses that lead nowhere from here, each a time-out long.
+    const ways = direct.flatMap((way) => [way, `127.0.0.1:${loopback}`]);
     return ways[attempt % ways.length] ?? ways[0] ?? "";
   }
   async function bearer(): Promise<string> {
@@ -81,7 +87,7 @@ export function createHubLink(options: {
   }
 
   const client: ConatClient = connect({
-    url: () => `wss://${origin()}/conat`,
+    url: () => `${state.plain ? "ws" : "wss"}://${origin()}/conat`,
     headers: async () => ({ authorization: await bearer() }),
     tls,
     heartbeat: HEARTBEAT,
@@ -132,7 +138,7 @@ export function createHubLink(options: {
     isConnected: () => client.state.state === "connected",
     async hubRequest(path) {
       return {
-        url: `https://${origin()}${path}`,
+        url: `${state.plain ? "http" : "https"}://${origin()}${path}`,
         init: { headers: { authorization: await bearer() }, tls } as RequestInit,
       };
     },

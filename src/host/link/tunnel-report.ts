@@ -23,10 +23,15 @@ export function readConnectorState(path: string): ConnectorState | undefined {
 }
 
 /** What to tell of this state; nothing while it only connects. Pure. */
-export function stepOf(state: Pick<ConnectorState, "state" | "problem">): Step | undefined {
+export function stepOf(state: Pick<ConnectorState, "state" | "problem" | "hub_key">): Step | undefined {
   if (state.state === "up") return { name: "tunnel-up", state: "done" };
   if (state.state !== "down" || state.problem === null) return undefined;
-  return { name: "tunnel-up", state: "failed", problem: problemSchema.parse(state.problem) };
+  return {
+    name: "tunnel-up",
+    state: "failed",
+    problem: problemSchema.parse(state.problem),
+    hub_key: state.hub_key ?? undefined,
+  };
 }
 
 /** Tells each change once for each connection; the hub forgets at its own restart. Returns how to stop. */

@@ -1,41 +1,28 @@
 /**
  * Projects of this host: what is intended is on disk, what is true is the agent's socket and pid, and reconciling
- * makes the one the other. Starts run four at a time; the place in line is told.
+ * makes the one the other.
  */
-import { join } from "node:path";
-import PQueue from "p-queue";
 import type { Peer } from "../../conat/peer.ts";
 import type { Router } from "../../conat/router.ts";
-import { dialAgent, dialAgentPeer } from "../../contract/agent-dial.ts";
 import type { ProjectSpec, ProjectStatus } from "../../contract/host-control.ts";
-import { callProject } from "../../contract/project-client.ts";
-import { CodedError, messageOf, toProblem } from "../../core/errors.ts";
+import { CodedError, messageOf, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import type { Helper } from "../helper/client.ts";
 import type { Agents } from "../proxy/host-http.ts";
-import type { ProjectRecord, ProjectRecords } from "./record.ts";
+import { attachAgent, detachAgent, peerOf, streamOf } from "./agent-link.ts";
+import { projectAgents } from "./agents.ts";
+import { type Entry, newEntry } from "./entry.ts";
+import type { ProjectRecords } from "./record.ts";
+import { StartQueue } from "./start-queue.ts";
 
 const log = logger("projects");
-const PARALLEL_STARTS = 4;
 const AGENT_TIMEOUT_MS = 30_000;
-const AGENT_RETRY_MS = 15;
 const RECONCILE_MS = 2_000;
 /** Deaths in a row after which a project is failed rather than started again. */
 const MAX_DEATHS = 5;
 /** A project that ran this long has not died “in a row”. */
 const STABLE_MS = 60_000;
-
-interface Entry {
-  record: ProjectRecord;
-  status: ProjectStatus;
-  peer: Peer | undefined;
-  agentDir: string | undefined;
-  /** A start or stop of it is under way or waits. */
-  busy: Promise<void> | undefined;
-  deaths: number;
-  runningSince: number;
-}
 
 export interface ManagerDeps {
   records: ProjectRecords;
@@ -44,24 +31,30 @@ export interface ManagerDeps {
   /** Digest of an image by name; makes sure it is unpacked here. */
   image(name: string, digest: string | null): Promise<string>;
   onStatus(status: ProjectStatus): void;
+  /** Whether this machine has memory for one more. */
+  room(): boolean;
 }
 
 export class ProjectManager {
   readonly #deps: ManagerDeps;
   readonly #entries = new Map<string, Entry>();
-  readonly #starts = new PQueue({ concurrency: PARALLEL_STARTS });
-  #waiting: string[] = [];
+  readonly #starts: StartQueue;
   #timer: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
   constructor(deps: ManagerDeps) {
     this.#deps = deps;
+    this.#starts = new StartQueue({
+      room: deps.room,
+      tell: (entry, change) => this.#tell(entry, change),
+      start: (entry) => this.#run(entry, () => this.#startNow(entry)),
+    });
   }
 
   /** Reads what was intended and takes over what runs. */
   async open(): Promise<void> {
     for (const record of this.#deps.records.load())
-      this.#entries.set(record.spec.project_id, this.#entry(record));
+      this.#entries.set(record.spec.project_id, newEntry(record));
     await this.#reconcile();
     this.#timer = setInterval(() => void this.#reconcile(), RECONCILE_MS);
   }
@@ -70,27 +63,7 @@ export class ProjectManager {
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
-    this.#starts.clear();
-  }
-
-  #entry(record: ProjectRecord): Entry {
-    return {
-      record,
-      status: {
-        project_id: record.spec.project_id,
-        state: "stopped",
-        state_since: new Date().toISOString(),
-        phase: null,
-        queue_place: null,
-        problem: null,
-        timings: {},
-      },
-      peer: undefined,
-      agentDir: undefined,
-      busy: undefined,
-      deaths: 0,
-      runningSince: 0,
-    };
+    this.#starts.close();
   }
 
   statuses(): ProjectStatus[] {
@@ -117,18 +90,27 @@ export class ProjectManager {
     return entry.status;
   }
 
-  create(spec: ProjectSpec): ProjectStatus {
-    return this.#take(spec).status;
+  /** What changed and can be taken up at once is: the disk limit. A project that has no files yet gets it at its start. */
+  async create(spec: ProjectSpec): Promise<ProjectStatus> {
+    const entry = this.#take(spec);
+    const { limits, project_id } = entry.record.spec;
+    await this.#deps.helper
+      .call("storage.set-quota", { project_id, bytes: limits.disk_bytes ?? null })
+      .catch((error: unknown) => {
+        if (!(error instanceof CodedError && error.code === "storage.unknown-project")) throw error;
+      });
+    return entry.status;
   }
 
   #take(spec: ProjectSpec): Entry {
     let entry = this.#entries.get(spec.project_id);
     if (!entry) {
-      entry = this.#entry({ spec, desired: "stopped", digest: null, token: null });
+      entry = newEntry({ spec, desired: "stopped", digest: null, token: null });
       this.#entries.set(spec.project_id, entry);
     }
     // A command that was delivered late does not undo a newer one.
     if (spec.generation >= entry.record.spec.generation) entry.record.spec = spec;
+    entry.status = { ...entry.status, generation: entry.record.spec.generation };
     this.#deps.records.save(entry.record);
     return entry;
   }
@@ -142,18 +124,39 @@ export class ProjectManager {
     return entry.status;
   }
 
-  async stop(projectId: string): Promise<ProjectStatus> {
+  /** `why`: shown with it, when nobody asked for the stop. */
+  async stop(projectId: string, why: ProblemDetails | null = null): Promise<ProjectStatus> {
     const entry = this.#known(projectId);
     entry.record.desired = "stopped";
     this.#deps.records.save(entry.record);
     await entry.busy;
     await this.#run(entry, async () => {
       this.#tell(entry, { state: "stopping", phase: null, problem: null, queue_place: null });
-      this.#drop(entry);
+      detachAgent(entry);
       await this.#deps.helper.call("project.stop", { project_id: projectId });
-      this.#tell(entry, { state: "stopped" });
+      this.#tell(entry, { state: "stopped", problem: why });
     });
     return entry.status;
+  }
+
+  /** For what needs its files still: stopped, and started again afterwards if it was to run. */
+  async whileStopped<T>(projectId: string, work: () => Promise<T>): Promise<T> {
+    const entry = this.#entries.get(projectId);
+    if (entry === undefined || entry.record.desired === "stopped") {
+      await entry?.busy;
+      return await work();
+    }
+    await this.stop(projectId);
+    try {
+      return await work();
+    } finally {
+      this.start(entry.record.spec);
+    }
+  }
+
+  /** Error: `project.not-running`. */
+  assertRunning(projectId: string): void {
+    this.#running(projectId);
   }
 
   async remove(projectId: string): Promise<boolean> {
@@ -161,7 +164,7 @@ export class ProjectManager {
     if (entry) {
       entry.record.desired = "stopped";
       await entry.busy;
-      this.#drop(entry);
+      detachAgent(entry);
     }
     const { removed } = await this.#deps.helper.call("project.remove", { project_id: projectId });
     this.#deps.records.remove(projectId);
@@ -181,23 +184,63 @@ export class ProjectManager {
   }
 
   /** For the proxy: byte streams into running projects. */
-  readonly agents: Agents = {
+  readonly agents: Agents = projectAgents({
     known: (projectId) => this.#entries.has(projectId),
-    splice: async (projectId, port) => {
-      const entry = this.#running(projectId);
-      const { socket, head } = await dialAgent(this.#socket(entry), entry.record.token ?? "", {
-        kind: "splice",
-        port,
-      });
-      if (head.length > 0) socket.unshift(head);
-      return socket;
-    },
-    ports: async (projectId) => {
-      const entry = this.#running(projectId);
-      if (!entry.peer) return [];
-      return (await callProject(entry.peer, projectId, "ports", {})).ports;
-    },
-  };
+    dial: async (projectId, purpose) => await streamOf(this.#running(projectId), purpose),
+    peer: (projectId) => this.#peer(projectId),
+    usage: (projectId) => this.#deps.helper.call("storage.usage", { project_id: projectId }),
+  });
+
+  /** Images that projects of this host have below their own changes. */
+  digests(): string[] {
+    return [...this.#entries.values()].flatMap(({ record }) => record.digest ?? []);
+  }
+
+  isRunning(projectId: string): boolean {
+    const entry = this.#entries.get(projectId);
+    return entry?.status.state === "running" && entry.peer !== undefined;
+  }
+  spec(projectId: string): ProjectSpec | undefined {
+    return this.#entries.get(projectId)?.record.spec;
+  }
+  /** Byte streams into it that are open now. */
+  connections(projectId: string): number {
+    return this.#entries.get(projectId)?.connections ?? 0;
+  }
+  /** Shown with a running project; null takes it back. */
+  notice(projectId: string, problem: ProblemDetails | null): void {
+    const entry = this.#entries.get(projectId);
+    if (entry?.status.state === "running") this.#tell(entry, { problem });
+  }
+
+  #peer(projectId: string): Peer {
+    const { peer } = this.#running(projectId);
+    if (peer) return peer;
+    throw new CodedError({
+      code: "agent.unreachable",
+      title: "The project's agent does not answer",
+      fix: "Reload in a moment: it is connected to again by itself.",
+      status: 503,
+    });
+  }
+
+  status(projectId: string): ProjectStatus | undefined {
+    return this.#entries.get(projectId)?.status;
+  }
+
+  name(projectId: string): string {
+    return this.#entries.get(projectId)?.record.spec.name ?? "";
+  }
+
+  /** Starts it as it was last told. */
+  wake(projectId: string): ProjectStatus {
+    return this.start(this.#known(projectId).record.spec);
+  }
+
+  /** For a part that holds connections of its own to an agent; closes with the project. */
+  async dial(projectId: string): Promise<Peer> {
+    return await peerOf(this.#running(projectId));
+  }
 
   #running(projectId: string): Entry {
     const entry = this.#known(projectId);
@@ -208,10 +251,6 @@ export class ProjectManager {
       fix: "Open the project and start it.",
       status: 503,
     });
-  }
-
-  #socket(entry: Entry): string {
-    return join(entry.agentDir ?? "", "agent.sock");
   }
 
   /** One thing at a time for each project. */
@@ -226,35 +265,16 @@ export class ProjectManager {
       });
       this.#tell(entry, { state: "failed", phase: null, queue_place: null, problem });
     });
-    entry.busy = turn.finally(() => {
-      entry.busy = undefined;
+    const mine = turn.finally(() => {
+      // Not while another waits for its turn behind this one.
+      if (entry.busy === mine) entry.busy = undefined;
     });
+    entry.busy = mine;
     await turn;
   }
 
   #queueStart(entry: Entry): void {
-    const id = entry.record.spec.project_id;
-    if (entry.busy || this.#waiting.includes(id)) return;
-    this.#waiting.push(id);
-    this.#tell(entry, {
-      state: this.#starts.pending >= PARALLEL_STARTS ? "queued" : "starting",
-      phase: null,
-      problem: null,
-    });
-    this.#places();
-    void this.#starts.add(async () => {
-      this.#waiting = this.#waiting.filter((one) => one !== id);
-      this.#places();
-      if (entry.record.desired !== "running") return;
-      await this.#run(entry, () => this.#startNow(entry));
-    });
-  }
-
-  #places(): void {
-    for (const [index, id] of this.#waiting.entries()) {
-      const entry = this.#entries.get(id);
-      if (entry?.status.state === "queued") this.#tell(entry, { queue_place: index + 1 });
-    }
+    if (!entry.busy && !this.#starts.has(entry)) this.#starts.add(entry);
   }
 
   async #startNow(entry: Entry): Promise<void> {
@@ -270,7 +290,7 @@ export class ProjectManager {
     this.#tell(entry, { state: "starting", phase: "root file system", queue_place: null, problem: null });
     record.digest = await this.#deps.image(spec.image, record.digest);
     lap("image");
-    this.#tell(entry, { phase: "container" });
+    this.#tell(entry, { phase: "container", digest: record.digest });
     const token = randomToken();
     const params = { project_id: id, digest: record.digest, token, lan: spec.lan, ...spec.limits };
     let started = await this.#deps.helper.call("project.start", params);
@@ -291,35 +311,8 @@ export class ProjectManager {
     log.info("project runs", { project_id: id, timings });
   }
 
-  /** The agent answers and its peer serves the project's subjects. */
   async #attach(entry: Entry, timeoutMs: number): Promise<void> {
-    const id = entry.record.spec.project_id;
-    const end = Date.now() + timeoutMs;
-    for (;;) {
-      try {
-        const peer = await dialAgentPeer(this.#socket(entry), entry.record.token ?? "");
-        this.#drop(entry);
-        entry.peer = peer;
-        entry.runningSince = Date.now();
-        this.#deps.router.attach(peer, { allow: [], serve: [`project.${id}.>`], data: { agent: id } });
-        peer.onClose(() => {
-          if (entry.peer !== peer) return;
-          entry.peer = undefined;
-          void this.#reconcile();
-        });
-        return;
-      } catch (error) {
-        const code = error instanceof CodedError ? error.code : "";
-        if (Date.now() > end || code === "agent.bad-token") throw error;
-        await Bun.sleep(AGENT_RETRY_MS);
-      }
-    }
-  }
-
-  #drop(entry: Entry): void {
-    const { peer } = entry;
-    entry.peer = undefined;
-    peer?.close();
+    await attachAgent(entry, this.#deps.router, { timeoutMs, lost: () => void this.#reconcile() });
   }
 
   #reconciling = false;
@@ -333,7 +326,7 @@ export class ProjectManager {
           !entry.peer &&
           !entry.busy &&
           entry.status.state !== "failed" &&
-          !this.#waiting.includes(entry.record.spec.project_id),
+          !this.#starts.has(entry),
       );
       if (needy.length === 0) return;
       const { running } = await this.#deps.helper.call("project.list", {});

@@ -9,6 +9,14 @@ import { Peer } from "../../conat/peer.ts";
 import { MAX_WS_MESSAGE_BYTES, type WebSocketLike, webSocketTransport } from "../../conat/transport-ws.ts";
 import { type AppPath, parseAppPath } from "../../contract/app-path.ts";
 import {
+  ASK_ROOM_BYTES,
+  accessFor,
+  type FilesPath,
+  parseFilesPath,
+  ROOM_HEADER,
+  VIEW_HEADER,
+} from "../../contract/files-http.ts";
+import {
   GRANT_HEADER,
   type Grant,
   PROXY_GRANT_REUSE_SECONDS,
@@ -22,16 +30,22 @@ import { portInUse } from "../../core/ports.ts";
 import type { RawHeader } from "../../core/relay/headers.ts";
 import { type RelayTarget, refuseUpgrade, relayRequest, relayUpgrade } from "../../core/relay/relay.ts";
 import type { KeyPair } from "../../core/ssh-keys.ts";
+import { type AppAgents, createManagedApps } from "../apps/managed.ts";
 import { type HostState, hubVerifyingKey } from "../state.ts";
+import { appTarget } from "./app-target.ts";
 
 const log = logger("host-http");
 
-export interface Agents {
+export interface Agents extends AppAgents {
   /** A byte stream to a port inside a running project. Errors: `project.unknown`, `project.not-running`, `splice.refused`. */
   splice(projectId: string, port: number): Promise<Duplex>;
+  /** A connection to the HTTP by which a running project's agent serves its files. */
+  files(projectId: string): Promise<Duplex>;
   /** What listens inside, for the page that says nothing listens here. */
   ports(projectId: string): Promise<{ port: number; command: string }[]>;
   known(projectId: string): boolean;
+  /** Bytes that a project may still use; undefined where there is no limit, or nobody can tell now. */
+  room(projectId: string): Promise<number | undefined>;
 }
 
 export interface ConatSession {
@@ -43,14 +57,16 @@ export interface HostHttp {
   close(): void;
 }
 
-/** Idle connections into a project are few: each is a splice of its own. */
-const MAX_FREE_SOCKETS = 8;
+/** As many as may be busy: with fewer kept, a page under load dials a new splice for most requests (half the speed). */
+const MAX_SOCKETS = 256;
+/** Idle ones go soon: each is a splice of its own in the agent. */
+const IDLE_MS = 4_000;
 
-/** An agent (node's kind) whose connections are splices into one port of one project. */
+/** An agent (node's kind) whose connections are splices into one project: one port of it, or its files. */
 class SpliceAgent extends Agent {
   readonly #dial: () => Promise<Duplex>;
   constructor(dial: () => Promise<Duplex>) {
-    super({ keepAlive: true, maxSockets: 256, maxFreeSockets: MAX_FREE_SOCKETS });
+    super({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS, timeout: IDLE_MS });
     this.#dial = dial;
   }
   override createConnection(
@@ -120,60 +136,118 @@ export async function createHostHttp(options: {
     res.end(JSON.stringify({ assertion }));
   }
 
-  function agentFor(projectId: string, port: number): SpliceAgent {
-    const id = `${projectId} ${port}`;
+  function agentFor(projectId: string, into: number | "files"): SpliceAgent {
+    const id = `${projectId} ${into}`;
     let agent = splices.get(id);
     if (!agent) {
       if (splices.size > 5_000) {
         for (const one of splices.values()) one.destroy();
         splices.clear();
       }
-      agent = new SpliceAgent(() => agents.splice(projectId, port));
+      agent = new SpliceAgent(() =>
+        into === "files" ? agents.files(projectId) : agents.splice(projectId, into),
+      );
       splices.set(id, agent);
     }
     return agent;
   }
 
-  async function targetOf(req: IncomingMessage): Promise<{ target: RelayTarget; path: AppPath }> {
+  const managed = createManagedApps({ agents, agentFor });
+
+  /** The path, when the grant is for it and its project is here. */
+  async function granted(req: IncomingMessage): Promise<AppPath> {
     const path = parseAppPath(req.url ?? "");
     const grant = await grantOf(req);
     if (!path)
       throw new CodedError({ code: "app.no-such-page", title: "There is no such page", status: 404 });
-    if (grant.kind !== "proxy" || grant.project_id !== path.project_id || grant.port !== path.port) {
+    if (
+      grant.kind !== "proxy" ||
+      grant.project_id !== path.project_id ||
+      JSON.stringify(grant.target) !== JSON.stringify(path.target)
+    ) {
       throw new CodedError({
         code: "grant.other-purpose",
         title: "The grant is for something else",
         status: 403,
       });
     }
-    if (!agents.known(path.project_id)) {
+    mustKnow(path.project_id);
+    return path;
+  }
+
+  function portTarget(path: AppPath, port: number): RelayTarget {
+    const base = path.kind === "proxy" ? "strip" : "keep";
+    return appTarget({ ...path, port, base }, agentFor(path.project_id, port));
+  }
+
+  function mustKnow(projectId: string): void {
+    if (agents.known(projectId)) return;
+    throw new CodedError({ code: "project.unknown", title: "That project is not on this host", status: 404 });
+  }
+
+  /** Files go to the project's agent as they are; what a browser may see of its answers is the hub's to say. */
+  async function serveFiles(req: IncomingMessage, res: ServerResponse, path: FilesPath): Promise<void> {
+    const grant = await grantOf(req);
+    const needed = accessFor(path.verb, req.method ?? "GET");
+    const mine = grant.kind === "files" && grant.project_id === path.project_id ? grant : undefined;
+    const granted = mine?.access;
+    const seen = mine?.paths;
+    if (needed === undefined || granted === undefined || (needed === "write" && granted !== "write")) {
       throw new CodedError({
-        code: "project.unknown",
-        title: "That project is not on this host",
-        status: 404,
+        code: "grant.other-purpose",
+        title: "The grant is for something else",
+        status: 403,
       });
     }
-    return { path, target: appTarget(path, agentFor(path.project_id, path.port)) };
+    mustKnow(path.project_id);
+    const announced = req.method === "POST" ? Number(req.headers["upload-length"] ?? 0) : 0;
+    const room = announced > ASK_ROOM_BYTES ? await agents.room(path.project_id) : undefined;
+    const target: RelayTarget = {
+      agent: agentFor(path.project_id, "files"),
+      host: "127.0.0.1",
+      port: 80,
+      path: req.url ?? "",
+      headersOut: (headers) => [
+        ...headers.filter(([name]) => ![GRANT_HEADER, ROOM_HEADER, VIEW_HEADER].includes(name.toLowerCase())),
+        ...(room === undefined ? [] : [[ROOM_HEADER, String(room)] satisfies RawHeader]),
+        ...(seen === undefined
+          ? []
+          : [[VIEW_HEADER, encodeURIComponent(JSON.stringify(seen))] satisfies RawHeader]),
+      ],
+      headersBack: (headers) => headers,
+    };
+    relayRequest(req, res, target, (error) => fail(req, res, error.details));
   }
 
   async function withPorts(error: CodedError, path: AppPath): Promise<ProblemDetails> {
     const codes = ["splice.refused", "proxy.refused", "proxy.broken"];
     if (!codes.includes(error.code)) return error.details;
+    if ("app" in path.target) {
+      managed.forget(path);
+      return {
+        code: "app.broken",
+        title: `The app ${path.target.app} broke off before it answered`,
+        why: error.details.why ?? error.message,
+        fix: "Reload: if it ended it is started again. Its log is on the project's Apps page.",
+        status: 502,
+      };
+    }
+    const { port } = path.target;
     const listening = await agents.ports(path.project_id).catch(() => []);
-    const others = listening
-      .filter((one) => one.port !== path.port)
-      .map((one) => `${one.port} (${one.command})`);
-    const nothing = !listening.some((one) => one.port === path.port);
+    const others = listening.filter((one) => one.port !== port).map((one) => `${one.port} (${one.command})`);
+    const nothing = !listening.some((one) => one.port === port);
     const seen =
-      others.length > 0 ? `Listening now: ${others.slice(0, 20).join(", ")}.` : "No other program listens.";
+      others.length > 0
+        ? `Listening now: ${[...new Set(others)].slice(0, 100).join(", ")}.`
+        : "No other program listens.";
     return {
       code: nothing ? "app.nothing-listens" : "app.broken",
       title: nothing
-        ? `Nothing listens on port ${path.port} in this project`
-        : `The program on port ${path.port} broke off before it answered`,
+        ? `Nothing listens on port ${port} in this project`
+        : `The program on port ${port} broke off before it answered`,
       why: nothing ? seen : (error.details.why ?? error.message),
       fix: nothing
-        ? `Start it in a terminal, so that it listens on port ${path.port}, and reload.`
+        ? `Start it in a terminal, so that it listens on port ${port}, and reload.`
         : "See its own output.",
       status: 502,
     };
@@ -195,7 +269,15 @@ export async function createHostHttp(options: {
       await echo(url, res);
       return;
     }
-    const { target, path } = await targetOf(req);
+    const files = parseFilesPath(req.url ?? "");
+    if (files) {
+      await serveFiles(req, res, files);
+      return;
+    }
+    const path = await granted(req);
+    const target =
+      "app" in path.target ? await managed.request(req, res, path) : portTarget(path, path.target.port);
+    if (target === undefined) return;
     relayRequest(req, res, target, (error) => {
       void withPorts(error, path).then((problem) => fail(req, res, problem));
     });
@@ -220,7 +302,9 @@ export async function createHostHttp(options: {
       });
       return;
     }
-    const { target, path } = await targetOf(req);
+    const path = await granted(req);
+    const target =
+      "app" in path.target ? await managed.upgrade(req, path) : portTarget(path, path.target.port);
     relayUpgrade(req, socket, head, target, (error) => void withPorts(error, path).then(refuse));
   }
 
@@ -249,43 +333,4 @@ export async function createHostHttp(options: {
       server.closeAllConnections();
     },
   };
-}
-
-/** What the app sees: for `proxy` its own root, told of the prefix; for `port` the whole path. */
-function appTarget(path: AppPath, agent: Agent): RelayTarget {
-  const strips = path.kind === "proxy";
-  return {
-    agent,
-    host: "127.0.0.1",
-    port: path.port,
-    path: strips ? path.rest || "/" : path.prefix + path.rest,
-    headersOut(headers) {
-      const kept = headers.filter(([name]) => name.toLowerCase() !== GRANT_HEADER);
-      if (strips) kept.push(["X-Forwarded-Prefix", path.prefix]);
-      return kept;
-    },
-    headersBack: (headers) => (strips ? headers.map((header) => underPrefix(header, path)) : headers),
-  };
-}
-
-/** An app that knows nothing of the prefix sends `/login`: that is `/<project_id>/proxy/8000/login` to the browser. */
-export function underPrefix([name, value]: RawHeader, path: Pick<AppPath, "prefix" | "port">): RawHeader {
-  const key = name.toLowerCase();
-  if (key === "location" || key === "content-location") {
-    if (value.startsWith("//")) return [name, value];
-    if (value.startsWith("/"))
-      return [name, value.startsWith(`${path.prefix}/`) ? value : path.prefix + value];
-    const own = new RegExp(`^https?://(localhost|127\\.0\\.0\\.1|\\[::1\\]):${path.port}(?=/|$)`);
-    return [name, own.test(value) ? path.prefix + (value.replace(own, "") || "/") : value];
-  }
-  if (key === "set-cookie") {
-    return [
-      name,
-      value.replace(
-        /(;\s*path=)(\/[^;]*)/i,
-        (_all, before: string, at: string) => before + (at.startsWith(path.prefix) ? at : path.prefix + at),
-      ),
-    ];
-  }
-  return [name, value];
 }

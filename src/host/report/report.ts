@@ -9,7 +9,7 @@ import type { Helper } from "../helper/client.ts";
 import { machineFacts } from "./facts.ts";
 
 /** Memory a program could still have: what the kernel says, since caches are not in use. */
-function available(): number {
+export function available(): number {
   try {
     const kib = /^MemAvailable:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
     return kib === undefined ? freemem() : Number(kib) * 1024;
@@ -44,17 +44,31 @@ async function runtime(helper: Helper): Promise<HostReport["runtime"]> {
     const hello = await helper.call("hello", {});
     const problem = hello.problem as HostReport["runtime"]["problem"];
     const root = hello.kind === "root";
-    const kind = root ? "podman" : "podman-rootless";
+    const kind = hello.kind === "process" ? "process" : root ? "podman" : "podman-rootless";
     return { kind: problem ? "none" : kind, helper: root, cgroup: hello.cgroup, problem };
   } catch (error) {
     return { kind: "none", helper: false, cgroup: "", problem: toProblem(error) };
   }
 }
 
+async function storage(helper: Helper, dir: string): Promise<HostReport["storage"]> {
+  try {
+    const pool = await helper.call("storage.facts", {});
+    const health = await helper.call("storage.health", {});
+    const { kind, total_bytes, free_bytes } = pool;
+    return { kind, total_bytes, free_bytes, quotas: pool.counted === "simple", pool, health };
+  } catch {
+    // Without a helper, or a pool that is not mounted: what the directory is on. Why is said by whoever needs it.
+    const fs = await statfs(dir);
+    const total_bytes = fs.blocks * fs.bsize;
+    const free_bytes = fs.bavail * fs.bsize;
+    return { kind: "directory", total_bytes, free_bytes, quotas: false, pool: null, health: null };
+  }
+}
+
 export function createReporter(deps: { dir: string; helper: Helper; counts: () => HostReport["projects"] }) {
   const cpu = cpuMeter();
   return async (): Promise<HostReport> => {
-    const fs = await statfs(deps.dir);
     return {
       version: VERSION,
       commit: COMMIT,
@@ -63,12 +77,7 @@ export function createReporter(deps: { dir: string; helper: Helper; counts: () =
       facts: machineFacts(),
       load: { cpu_percent: cpu(), load1: loadavg()[0] ?? 0 },
       memory: { total_bytes: totalmem(), available_bytes: available() },
-      storage: {
-        kind: "directory",
-        total_bytes: fs.blocks * fs.bsize,
-        free_bytes: fs.bavail * fs.bsize,
-        quotas: false,
-      },
+      storage: await storage(deps.helper, deps.dir),
       runtime: await runtime(deps.helper),
       projects: deps.counts(),
     };

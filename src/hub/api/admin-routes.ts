@@ -2,7 +2,6 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { auditEntrySchema, doctorReportSchema, settingSchema } from "../../contract/api.ts";
 import { assertAdmin } from "../accounts/caller.ts";
-import type { Images } from "../artifacts/images.ts";
 import type { Audit } from "../audit/audit.ts";
 import type { Health } from "../health/index.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -12,15 +11,7 @@ export interface AdminRouteDeps {
   settings: Settings;
   audit: Audit;
   health: Health;
-  images: Images;
 }
-
-const imageSchema = z.object({
-  image: z.string(),
-  digest: z.string(),
-  bytes: z.number(),
-  created_at: z.string(),
-});
 
 export function adminRoutes(api: Hono<ApiEnv>, deps: AdminRouteDeps): void {
   api.get("/settings", doc("Settings with their sources (admin)", z.array(settingSchema)), async (c) =>
@@ -43,12 +34,4 @@ export function adminRoutes(api: Hono<ApiEnv>, deps: AdminRouteDeps): void {
   api.get("/audit", doc("Who did what, newest first (admin)", z.array(auditEntrySchema)), async (c) =>
     c.json(await deps.audit.list(callerOf(c))),
   );
-  api.get("/images", doc("Root file systems that projects can have", z.array(imageSchema)), (c) => {
-    callerOf(c);
-    return c.json(
-      deps.images
-        .list()
-        .map(({ image, digest, bytes, created }) => ({ image, digest, bytes, created_at: created })),
-    );
-  });
 }

@@ -3,6 +3,8 @@ import { Hono } from "hono";
 import { generateSpecs } from "hono-openapi";
 import { CodedError } from "../../core/errors.ts";
 import { VERSION } from "../../core/version.ts";
+import type { HubFeature } from "../core.ts";
+import { plusGuard } from "../plus/guard.ts";
 import { type AccountRouteDeps, accountRoutes } from "./account-routes.ts";
 import { type AdminRouteDeps, adminRoutes } from "./admin-routes.ts";
 import { type HostRouteDeps, hostRoutes } from "./host-routes.ts";
@@ -16,7 +18,7 @@ export type ApiDeps = AccountRouteDeps &
   HostRouteDeps &
   LocalRouteDeps &
   ProjectRouteDeps &
-  SetupRouteDeps;
+  SetupRouteDeps & { features: readonly HubFeature[] };
 
 export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   const api = new Hono<ApiEnv>().basePath("/api");
@@ -31,12 +33,14 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
       }),
     ),
   );
+  if (deps.product === "plus") api.use("*", plusGuard);
   setupRoutes(api, deps);
   accountRoutes(api, deps);
   projectRoutes(api, deps);
   hostRoutes(api, deps);
   adminRoutes(api, deps);
   localRoutes(api, deps);
+  for (const feature of deps.features) feature.routes?.(api);
   let spec: Promise<unknown> | undefined;
   api.get("/openapi.json", async (c) => {
     spec ??= generateSpecs(api, {

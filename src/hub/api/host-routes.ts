@@ -21,10 +21,6 @@ export function hostRoutes(api: Hono<ApiEnv>, { hostService }: HostRouteDeps): v
     body(z.object({ name: nameSchema })),
     async (c) => c.json(await hostService.rename(callerOf(c), c.req.param("id"), c.req.valid("json").name)),
   );
-  api.delete("/hosts/:id", doc("Forgets a host without projects (admin)", z.object({})), async (c) => {
-    await hostService.forget(callerOf(c), c.req.param("id"));
-    return c.json({});
-  });
   api.post("/hosts/:id/revoke", doc("Revokes its key and ends its session (admin)", hostSchema), async (c) =>
     c.json(await hostService.revoke(callerOf(c), c.req.param("id"))),
   );

@@ -48,6 +48,10 @@ export function problemResponse(error: unknown): Response {
     problem = { code: "request.malformed", title: error.message, status: error.status, exit: EX.DATAERR };
   }
   if (error instanceof z.ZodError) problem = invalid(error.issues);
+  if (problem.code.startsWith("disk.")) {
+    log.error(problem.title, { code: problem.code, why: problem.why });
+    problem = { ...problem, why: undefined };
+  }
   if (problem.code === "internal") {
     log.error("unexpected failure", error);
     // What went wrong inside is in the log, not in front of whoever asked.

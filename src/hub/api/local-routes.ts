@@ -51,11 +51,11 @@ export function localRoutes(api: Hono<ApiEnv>, deps: LocalRouteDeps): void {
   api.post(
     "/local/pair-handshake",
     doc("Pairing over SSH: the login was the proof", pairResponseSchema),
-    body(z.object({ token_id: z.uuid(), request: pairRequestSchema })),
+    body(z.object({ token_id: z.uuid(), request: pairRequestSchema, from: z.string().max(253) })),
     async (c) => {
       localOnly(c);
-      const { token_id, request } = c.req.valid("json");
-      return c.json(await deps.pairing.pair({ ...request, token_id }, "ssh"));
+      const { token_id, request, from } = c.req.valid("json");
+      return c.json(await deps.pairing.pair({ ...request, token_id }, "ssh", from));
     },
   );
 }

@@ -6,6 +6,7 @@ import {
   projectSchema,
   updateProjectSchema,
 } from "../../contract/api.ts";
+import { projectUsageSchema } from "../../contract/usage.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { ProjectService } from "../projects/service.ts";
 import type { ProjectStore } from "../projects/store.ts";
@@ -33,10 +34,7 @@ export function projectRoutes(api: Hono<ApiEnv>, deps: ProjectRouteDeps): void {
     doc("Changes a project", projectSchema),
     body(updateProjectSchema),
     async (c) => {
-      const caller = callerOf(c);
-      const project = await projects.get(caller, c.req.param("id"), "owner");
-      await projects.change(caller, project.project_id, c.req.valid("json"));
-      return c.json(await projects.get(caller, project.project_id));
+      return c.json(await projectService.change(callerOf(c), c.req.param("id"), c.req.valid("json")));
     },
   );
   for (const verb of ["start", "stop", "restart"] as const) {
@@ -46,6 +44,11 @@ export function projectRoutes(api: Hono<ApiEnv>, deps: ProjectRouteDeps): void {
   }
   api.delete("/projects/:id", doc("Deletes a project and its data", operationSchema, 202), async (c) =>
     c.json(await projectService.act(callerOf(c), c.req.param("id"), "delete"), 202),
+  );
+  api.get(
+    "/projects/:id/usage",
+    doc("What it uses now, and what keeps it awake", projectUsageSchema),
+    async (c) => c.json(await projectService.usage(callerOf(c), c.req.param("id"))),
   );
   api.get(
     "/projects/:id/logs",

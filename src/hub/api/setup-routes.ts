@@ -1,20 +1,21 @@
 /** First run, invitations, and better-auth's own routes: what is open to whoever is not signed in yet. */
 import type { Hono } from "hono";
 import { z } from "zod";
-import { accountSchema, setupSchema, setupStatusSchema } from "../../contract/api.ts";
+import { accountSchema, type Me, setupSchema, setupStatusSchema } from "../../contract/api.ts";
 import { CodedError } from "../../core/errors.ts";
+import type { FixedWindow } from "../../core/fixed-window.ts";
 import type { Accounts } from "../accounts/accounts.ts";
 import { type Auth, CLIENT_ADDRESS_HEADER } from "../accounts/auth.ts";
 import type { Setup } from "../accounts/setup.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ApiEnv, body, doc } from "./kit.ts";
-import type { FixedWindow } from "./rate-limit.ts";
 
 export interface SetupRouteDeps {
   accounts: Accounts;
   auths: { secure: Auth; loopback: Auth };
   setup: Setup;
   settings: Settings;
+  product: Me["hub"]["product"];
   version: string;
   /** Guesses at setup tokens and invitations, per address. */
   guesses: FixedWindow;
@@ -74,7 +75,12 @@ export function setupRoutes(api: Hono<ApiEnv>, deps: SetupRouteDeps): void {
 
   api.get("/setup", doc("Whether the first account is still to be made", setupStatusSchema), async (c) => {
     const status = await deps.setup.status();
-    return c.json({ ...status, hub_name: await deps.settings.get("hub_name"), version: deps.version });
+    return c.json({
+      ...status,
+      hub_name: await deps.settings.get("hub_name"),
+      product: deps.product,
+      version: deps.version,
+    });
   });
 
   api.post(

@@ -1,29 +1,31 @@
 /**
- * What machines fetch: the join script, the host's binary, images, the CA; and POST /pair. Open to anybody, because
+ * What machines fetch: the installer, the release it installs, images, the CA; and POST /pair and /offer-key. Open to anybody, because
  * nothing in it is secret: a token proves itself, and images are for hosts that prove themselves.
  */
-import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { dirname, join } from "node:path";
-import { pairRequestSchema } from "../../contract/join-token.ts";
+import { dirname } from "node:path";
+import { offerKeySchema, pairRequestSchema } from "../../contract/join-token.ts";
 import { CodedError, toProblem } from "../../core/errors.ts";
+import { FixedWindow } from "../../core/fixed-window.ts";
 import { problemResponse } from "../api/kit.ts";
-import type { FixedWindow } from "../api/rate-limit.ts";
-import joinScript from "../pairing/join.sh" with { type: "text" };
+import type { KeyOffers } from "../hosts/key-offers.ts";
 import type { Pairing } from "../pairing/pairing.ts";
 import { sendResponse } from "../server/adapter.ts";
+import type { Tls } from "../tls/tls.ts";
 import type { Images } from "./images.ts";
+import { createRelease } from "./release.ts";
 import { serveFile } from "./serve-file.ts";
 
 const MAX_PAIR_BYTES = 64 * 1024;
-const HOST_BINARY = "cocalc-project-host";
+/** A machine whose key is not known yet asks every five seconds; several may share an address. */
+const OFFERS = { limit: 120, windowMs: 60_000 };
 
 export interface PublicRouteDeps {
   pairing: Pairing;
+  keyOffers: KeyOffers;
   images: Images;
-  caPem: string;
-  tlsPin: string;
+  /** What people's browsers are shown. */
+  tls(): Tls["people"] | undefined;
   version: string;
   guesses: FixedWindow;
   /** The host's id when its assertion holds, for images. */
@@ -42,67 +44,54 @@ async function readBody(req: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** The binary beside ours; its hash is made once, and again when the file changed. */
-function binaryOf(arch: string): string | undefined {
-  const dir = dirname(process.execPath);
-  const own = process.arch === arch ? join(dir, HOST_BINARY) : join(dir, `${HOST_BINARY}-linux-${arch}`);
-  return existsSync(own) ? own : undefined;
-}
-const hashes = new Map<string, Promise<string>>();
-function sha256(path: string): Promise<string> {
-  const key = `${path} ${Bun.file(path).lastModified}`;
-  let known = hashes.get(key);
-  if (!known) {
-    known = (async () => {
-      const hash = createHash("sha256");
-      for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-      return hash.digest("hex");
-    })();
-    hashes.set(key, known);
-  }
-  return known;
-}
-
 export function createPublicRoutes(deps: PublicRouteDeps) {
+  const release = createRelease(dirname(process.execPath), deps.version);
   function text(res: ServerResponse, body: string, type = "text/plain; charset=utf-8"): void {
     res.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
   }
 
+  function json(res: ServerResponse, value: unknown): void {
+    res.setHeader("content-type", "application/json");
+    res.end(JSON.stringify(value));
+  }
+  const offers = new FixedWindow(OFFERS.limit, OFFERS.windowMs);
+
   async function serve(req: IncomingMessage, res: ServerResponse, path: string): Promise<boolean> {
+    const from = (req.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
     if (path === "/pair" && req.method === "POST") {
-      deps.guesses.take(req.socket.remoteAddress ?? "");
+      deps.guesses.take(from);
       const request = pairRequestSchema.parse(JSON.parse(await readBody(req)));
-      res.setHeader("content-type", "application/json");
-      res.end(JSON.stringify(await deps.pairing.pair(request, "https")));
+      json(res, await deps.pairing.pair(request, "https", from));
+      return true;
+    }
+    if (path === "/offer-key" && req.method === "POST") {
+      offers.take(from);
+      json(res, await deps.keyOffers.offer(offerKeySchema.parse(JSON.parse(await readBody(req))), from));
       return true;
     }
     if (req.method !== "GET" && req.method !== "HEAD") return false;
-    if (path === "/join.sh") {
-      text(
-        res,
-        joinScript.replaceAll("@PIN@", deps.tlsPin).replaceAll("@VERSION@", deps.version),
-        "text/x-shellscript",
-      );
+    if (path === "/install.sh") {
+      text(res, release.script(deps.tls()?.pin ?? ""), "text/x-shellscript");
       return true;
     }
     if (path === "/ca.pem") {
-      text(res, deps.caPem, "application/x-pem-file");
-      return true;
-    }
-    const binary = /^\/artifacts\/(x64|arm64)\/cocalc-project-host(\.sha256)?$/.exec(path);
-    if (binary) {
-      const file = binaryOf(binary[1] ?? "");
-      if (!file) {
+      const caPem = deps.tls()?.caPem;
+      if (caPem === undefined) {
         throw new CodedError({
-          code: "artifact.missing",
-          title: `This hub has no program for ${binary[1]} machines`,
-          fix: `Put cocalc-project-host-linux-${binary[1]} beside the hub's own program.`,
+          code: "tls.own-certificate",
+          title: "This hub shows a certificate of its administrator's, not one of a CA of its own",
+          fix: "Ask who made it for what to trust.",
           status: 404,
         });
       }
-      const hash = await sha256(file);
-      if (binary[2]) text(res, `${hash}\n`);
-      else serveFile(req, res, file, "application/octet-stream", hash);
+      text(res, caPem, "application/x-pem-file");
+      return true;
+    }
+    const artifact = /^\/artifacts\/([A-Za-z0-9.-]{1,80})$/.exec(path)?.[1];
+    if (artifact !== undefined) {
+      const found = await release.file(artifact);
+      if ("text" in found) text(res, found.text);
+      else serveFile(req, res, found.path, "application/octet-stream", found.sha256);
       return true;
     }
     const image = /^\/images\/([0-9a-f]{64})\.tar\.zst$/.exec(path);
@@ -126,7 +115,8 @@ export function createPublicRoutes(deps: PublicRouteDeps) {
   return {
     /** Whether a path is one of these: they need no session and no origin. */
     owns: (path: string) =>
-      path === "/pair" || path === "/join.sh" || path === "/ca.pem" || /^\/(artifacts|images)\//.test(path),
+      ["/pair", "/offer-key", "/install.sh", "/ca.pem"].includes(path) ||
+      /^\/(artifacts|images)\//.test(path),
     async request(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
       try {
         if (await serve(req, res, path)) return;

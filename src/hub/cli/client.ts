@@ -2,28 +2,36 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
+import type { Caller } from "../../conat/caller.ts";
 import { connect as connectConat } from "../../conat/client.ts";
-import type { Caller } from "../../conat/peer.ts";
-import { type ApiClient, createApiClient } from "../../contract/client.ts";
+import { type ApiClient, createApiClient, type FetchLike } from "../../contract/client.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
-import { hubPaths } from "../../core/paths.ts";
+import { type HubPaths, hubPaths } from "../../core/paths.ts";
 import { isRoot } from "../../core/service-users.ts";
 import { HUB_USER } from "../up/users.ts";
 
 export interface HubAccess {
   api: ApiClient;
+  /** Whatever is not API: files. A connection that breaks rejects. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A message socket to a host, as the browser has it. */
   host(hostId: string): Caller & { close(): void };
+}
+
+/** Of the hub on this machine. */
+export function localHubPaths(args: { "data-dir"?: string | undefined }): HubPaths {
+  const { config } = loadConfig(process.env);
+  // As root on an installed machine the data is the service user's.
+  const fallback =
+    isRoot() && existsSync(HUB_USER.home) ? join(HUB_USER.home, ".local/share/cocalc") : undefined;
+  return hubPaths(args["data-dir"] ?? fallback, config.data_dir ?? undefined);
 }
 
 export function access(args: { "data-dir"?: string | undefined }): HubAccess {
   const { config } = loadConfig(process.env);
   if (args["data-dir"] === undefined && config.url !== null) return remote(config.url, config.api_key);
-  // As root on an installed machine the data is the service user's.
-  const fallback =
-    isRoot() && existsSync(HUB_USER.home) ? join(HUB_USER.home, ".local/share/cocalc") : undefined;
-  const { socket } = hubPaths(args["data-dir"] ?? fallback, config.data_dir ?? undefined);
+  const { socket } = localHubPaths(args);
   if (!existsSync(socket)) {
     throw new CodedError({
       code: "hub.not-running",
@@ -34,11 +42,10 @@ export function access(args: { "data-dir"?: string | undefined }): HubAccess {
       exit: EX.UNAVAILABLE,
     });
   }
+  const local: FetchLike = (url, init) => fetch(url, { ...init, unix: socket } as RequestInit);
   return {
-    api: createApiClient({
-      base: "http://localhost",
-      fetch: (url, init) => fetch(url, { ...init, unix: socket } as RequestInit),
-    }),
+    api: createApiClient({ base: "http://localhost", fetch: local }),
+    fetch: (path, init = {}) => local(`http://localhost${path}`, init),
     host: (hostId) => connectConat({ url: `ws+unix://${socket}:/${hostId}/conat`, giveUp: () => true }),
   };
 }
@@ -60,29 +67,27 @@ function remote(url: string, key: string | null): HubAccess {
   // Read by us, because Bun's WebSocket does not look at this variable, only its fetch does.
   const caFile = process.env.NODE_EXTRA_CA_CERTS;
   const tls = caFile ? { ca: [...rootCertificates, readText(caFile)] } : undefined;
+  const far: FetchLike = async (target, init) => {
+    try {
+      return await fetch(target, { ...init, ...(tls ? { tls } : {}) } as RequestInit);
+    } catch (error) {
+      if (!UNKNOWN_CA.test(messageOf(error))) throw error;
+      throw new CodedError(
+        {
+          code: "hub.unknown-certificate",
+          title: `Nobody this machine trusts signed the certificate of ${base}`,
+          why: `${messageOf(error)}. A hub without a certificate of yours has its own CA.`,
+          fix: "Copy ca.pem from the hub's data directory (launchpad/tls/ca.pem) over a way you trust, and name it:",
+          command: "export NODE_EXTRA_CA_CERTS=ca.pem",
+          exit: EX.NOPERM,
+        },
+        { cause: error },
+      );
+    }
+  };
   return {
-    api: createApiClient({
-      base,
-      headers,
-      async fetch(target, init) {
-        try {
-          return await fetch(target, { ...init, ...(tls ? { tls } : {}) } as RequestInit);
-        } catch (error) {
-          if (!UNKNOWN_CA.test(messageOf(error))) throw error;
-          throw new CodedError(
-            {
-              code: "hub.unknown-certificate",
-              title: `Nobody this machine trusts signed the certificate of ${base}`,
-              why: `${messageOf(error)}. A hub without a certificate of yours has its own CA.`,
-              fix: "Copy ca.pem from the hub's data directory (launchpad/tls/ca.pem) over a way you trust, and name it:",
-              command: "export NODE_EXTRA_CA_CERTS=ca.pem",
-              exit: EX.NOPERM,
-            },
-            { cause: error },
-          );
-        }
-      },
-    }),
+    api: createApiClient({ base, headers, fetch: far }),
+    fetch: (path, init = {}) => far(base + path, { ...init, headers: { ...init.headers, ...headers } }),
     host: (hostId) =>
       connectConat({
         url: `${base.replace(/^http/, "ws")}/${hostId}/conat`,

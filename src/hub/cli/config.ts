@@ -8,7 +8,7 @@ export default command({
       meta: { name: "explain", description: "Each value with its source" },
       args: common,
       run({ args }) {
-        const { entries, warnings } = loadConfig(process.env);
+        const { entries, warnings } = loadConfig(process.env, { data_dir: args["data-dir"] });
         for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
         print(args, entries, (all) =>
           table(

@@ -5,6 +5,7 @@ import { openProject } from "../../contract/project-client.ts";
 import type { Exit } from "../../contract/project-services.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import type { HubAccess } from "./client.ts";
+import { inProject } from "./in-project.ts";
 
 /** Status as a shell gives it: 128 + signal. */
 function status(exit: Exit): number {
@@ -27,19 +28,8 @@ export async function execInProject(
       exit: EX.USAGE,
     });
   }
-  const project = await access.api.projects.get(key);
-  if (project.state !== "running" || project.host_id === null) {
-    throw new CodedError({
-      code: "project.not-running",
-      title: `The project ${project.name} is ${project.state}`,
-      fix: "Start it first.",
-      command: `cocalc-hub project start ${project.project_id}`,
-      exit: EX.TEMPFAIL,
-    });
-  }
-  const host = access.host(project.host_id);
-  try {
-    const { stream, onMessage } = await openProject(host, project.project_id, "exec", {
+  return await inProject(access, key, async (host, { project_id }) => {
+    const { stream, onMessage } = await openProject(host, project_id, "exec", {
       argv,
       ...(cwd === undefined ? {} : { cwd }),
     });
@@ -74,7 +64,5 @@ export async function execInProject(
       });
     }
     return status(exit);
-  } finally {
-    host.close();
-  }
+  });
 }

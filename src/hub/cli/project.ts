@@ -1,6 +1,10 @@
 import type { Project } from "../../contract/api.ts";
 import { afterDashes, command, common, print, table } from "../../core/cli.ts";
 import { access } from "./client.ts";
+import { confirmByName, yesFlag } from "./confirm.ts";
+
+import { diskArg, diskLimit } from "./project-disk.ts";
+import { archive, clone, copy, move, unarchive } from "./project-places.ts";
 import { waitFor } from "./wait.ts";
 
 const project = { type: "positional", required: true, description: "The project's id or name" } as const;
@@ -41,6 +45,8 @@ const act = (verb: "start" | "stop" | "restart", description: string) =>
 export default command({
   meta: { name: "project", description: "Projects" },
   subCommands: {
+    limits: () => import("./project-limits.ts").then((m) => m.default),
+    share: () => import("./share.ts").then((m) => m.default),
     list: command({
       meta: { name: "list", description: "The projects you may see" },
       args: common,
@@ -61,6 +67,7 @@ export default command({
         description: { type: "string", description: "What it is for" },
         host: { type: "string", description: "Host id or name (default: the one with most free memory)" },
         image: { type: "string", description: "Root file system (default: base)" },
+        disk: diskArg,
       },
       async run({ args }) {
         const { api } = access(args);
@@ -72,6 +79,7 @@ export default command({
             ...(args.description ? { description: args.description } : {}),
             ...(host ? { host_id: host.host_id } : {}),
             ...(args.image ? { image: args.image } : {}),
+            ...(args.disk === undefined ? {} : { limits: { disk_bytes: diskLimit(args.disk) } }),
           }),
           (one) => one.project_id,
         );
@@ -87,11 +95,18 @@ export default command({
     start: act("start", "Starts a project and waits until it runs"),
     stop: act("stop", "Stops a project"),
     restart: act("restart", "Stops and starts a project"),
+    archive,
+    clone,
+    copy,
+    move,
+    unarchive,
     delete: command({
       meta: { name: "delete", description: "Deletes a project and all its files" },
-      args: { ...common, project },
+      args: { ...common, project, ...yesFlag },
       async run({ args }) {
         const { api } = access(args);
+        const { name } = await api.projects.get(args.project);
+        confirmByName(`${name} and all its files are deleted.`, name, args.yes === true);
         const done = await waitFor(api, await api.projects.remove(args.project));
         print(args, done, (one) => `deleted ${one.subject.id}`);
       },
@@ -101,6 +116,24 @@ export default command({
       args: { ...common, project },
       async run({ args }) {
         print(args, await access(args).api.projects.logs(args.project), ({ lines }) => lines.join("\n"));
+      },
+    }),
+    cp: command({
+      meta: {
+        name: "cp",
+        description:
+          "Copies files and folders into a running project or out of it: cp FROM TO, one of them ID:PATH",
+      },
+      args: {
+        ...common,
+        from: { type: "positional", required: true, description: "A local path, or ID:PATH" },
+        to: { type: "positional", required: true, description: "A local path, or ID:PATH" },
+        replace: { type: "boolean", description: "Write over what is there" },
+      },
+      async run({ args }) {
+        const { copyFiles } = await import("./copy.ts");
+        const copied = await copyFiles(access(args), args.from, args.to, args.replace === true);
+        print(args, copied, ({ files, bytes }) => `${files} files, ${bytes} bytes`);
       },
     }),
     exec: command({

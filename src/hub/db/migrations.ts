@@ -1,128 +1,38 @@
-/** The schema's history. Never edited once released: a change is a new entry. Runs under Kysely's migration lock. */
-import { getMigrations } from "better-auth/db/migration";
-import { type Kysely, sql } from "kysely";
+/**
+ * The schema's history, one file each, in the order of their names. Never edited once released: a change is a new
+ * entry. Runs under Kysely's migration lock.
+ */
 import type { Migration } from "kysely/migration";
-import type { Tables } from "./schema.ts";
-
-type AuthOptions = Parameters<typeof getMigrations>[0];
+import { type AuthOptions, accounts } from "./migrations/0001-accounts.ts";
+import { hostsAndProjects } from "./migrations/0002-hosts-and-projects.ts";
+import { changedKeys } from "./migrations/0003-changed-keys.ts";
+import { leases } from "./migrations/0004-leases.ts";
+import { ssh } from "./migrations/0020-ssh.ts";
+import { apps } from "./migrations/0030-apps.ts";
+import { backups } from "./migrations/0060-backups.ts";
+import { projectLeftovers } from "./migrations/0061-project-leftovers.ts";
+import { sharing } from "./migrations/0070-sharing.ts";
+import { idle } from "./migrations/0071-idle.ts";
+import { machines } from "./migrations/0100-machines.ts";
+import { imageDigest } from "./migrations/0110-image-digest.ts";
+import { repositoryRepair } from "./migrations/0120-repository-repair.ts";
+import { hostCommands } from "./migrations/0140-host-commands.ts";
 
 export function migrations(authOptions: AuthOptions): Record<string, Migration> {
   return {
-    "0001-accounts": {
-      async up(db) {
-        // better-auth's migrator takes no lock of its own: inside ours, two hubs at once are safe.
-        const { runMigrations } = await getMigrations({
-          ...authOptions,
-          database: { db, type: "sqlite" },
-        } as AuthOptions);
-        await runMigrations();
-      },
-    },
+    "0001-accounts": { up: (db) => accounts(db, authOptions) },
     "0002-hosts-and-projects": { up: hostsAndProjects },
+    "0003-changed-keys": { up: changedKeys },
+    "0004-leases": { up: leases },
+    "0020-ssh": { up: ssh },
+    "0030-apps": { up: apps },
+    "0060-backups": { up: backups },
+    "0061-project-leftovers": { up: projectLeftovers },
+    "0070-sharing": { up: sharing },
+    "0071-idle": { up: idle },
+    "0100-machines": { up: machines },
+    "0110-image-digest": { up: imageDigest },
+    "0120-repository-repair": { up: repositoryRepair },
+    "0140-host-commands": { up: hostCommands },
   };
-}
-
-async function hostsAndProjects(db: Kysely<Tables>): Promise<void> {
-  const { schema } = db;
-  await schema
-    .createTable("invitations")
-    .addColumn("token_hash", "text", (c) => c.primaryKey())
-    .addColumn("role", "text", (c) => c.notNull())
-    .addColumn("created_by", "text", (c) => c.notNull())
-    .addColumn("created_at", "text", (c) => c.notNull())
-    .addColumn("expires_at", "text", (c) => c.notNull())
-    .addColumn("used_at", "text")
-    .execute();
-  await schema
-    .createTable("hosts")
-    .addColumn("host_id", "text", (c) => c.primaryKey())
-    .addColumn("name", "text", (c) => c.notNull())
-    .addColumn("type", "text", (c) => c.notNull())
-    .addColumn("state", "text", (c) => c.notNull())
-    .addColumn("desired_state", "text", (c) => c.notNull())
-    .addColumn("state_since", "text", (c) => c.notNull())
-    .addColumn("problem", "text")
-    .addColumn("http_port", "integer", (c) => c.notNull().unique())
-    .addColumn("ssh_port", "integer", (c) => c.notNull().unique())
-    .addColumn("public_key", "text", (c) => c.notNull().unique())
-    .addColumn("key_revoked", "integer", (c) => c.notNull().defaultTo(0))
-    .addColumn("offered_key", "text")
-    .addColumn("checklist", "text", (c) => c.notNull())
-    .addColumn("report", "text")
-    .addColumn("report_at", "text")
-    .addColumn("created_at", "text", (c) => c.notNull())
-    .execute();
-  await schema
-    .createTable("join_tokens")
-    .addColumn("token_id", "text", (c) => c.primaryKey())
-    .addColumn("kind", "text", (c) => c.notNull())
-    .addColumn("public_key", "text", (c) => c.notNull())
-    .addColumn("created_by", "text", (c) => c.notNull())
-    .addColumn("created_at", "text", (c) => c.notNull())
-    .addColumn("expires_at", "text", (c) => c.notNull())
-    .addColumn("bound_key", "text")
-    .addColumn("used_by_host_id", "text")
-    .addColumn("used_at", "text")
-    .addColumn("revoked", "integer", (c) => c.notNull().defaultTo(0))
-    .execute();
-  await schema
-    .createTable("projects")
-    .addColumn("project_id", "text", (c) => c.primaryKey())
-    .addColumn("name", "text", (c) => c.notNull())
-    .addColumn("description", "text", (c) => c.notNull())
-    .addColumn("host_id", "text", (c) => c.references("hosts.host_id"))
-    .addColumn("image", "text", (c) => c.notNull())
-    .addColumn("state", "text", (c) => c.notNull())
-    .addColumn("state_since", "text", (c) => c.notNull())
-    .addColumn("desired_state", "text", (c) => c.notNull())
-    .addColumn("phase", "text")
-    .addColumn("queue_place", "integer")
-    .addColumn("problem", "text")
-    .addColumn("limits", "text", (c) => c.notNull())
-    .addColumn("generation", "integer", (c) => c.notNull())
-    .addColumn("created_at", "text", (c) => c.notNull())
-    .addColumn("last_used_at", "text")
-    .execute();
-  await schema
-    .createTable("members")
-    .addColumn("project_id", "text", (c) => c.notNull().references("projects.project_id").onDelete("cascade"))
-    .addColumn("account_id", "text", (c) => c.notNull().references("user.id").onDelete("cascade"))
-    .addColumn("role", "text", (c) => c.notNull())
-    .addPrimaryKeyConstraint("members_pk", ["project_id", "account_id"])
-    .execute();
-  await schema
-    .createTable("operations")
-    .addColumn("operation_id", "text", (c) => c.primaryKey())
-    .addColumn("kind", "text", (c) => c.notNull())
-    .addColumn("state", "text", (c) => c.notNull())
-    .addColumn("subject_kind", "text", (c) => c.notNull())
-    .addColumn("subject_id", "text", (c) => c.notNull())
-    .addColumn("subject_name", "text", (c) => c.notNull())
-    .addColumn("steps", "text", (c) => c.notNull())
-    .addColumn("attempt", "integer", (c) => c.notNull())
-    .addColumn("problem", "text")
-    .addColumn("requested_by", "text")
-    .addColumn("created_at", "text", (c) => c.notNull())
-    .addColumn("finished_at", "text")
-    .execute();
-  await schema
-    .createTable("settings")
-    .addColumn("key", "text", (c) => c.primaryKey())
-    .addColumn("value", "text", (c) => c.notNull())
-    .execute();
-  await schema
-    .createTable("audit")
-    .addColumn("id", "integer", (c) => c.primaryKey().autoIncrement())
-    .addColumn("at", "text", (c) => c.notNull())
-    .addColumn("actor", "text", (c) => c.notNull())
-    .addColumn("action", "text", (c) => c.notNull())
-    .addColumn("subject", "text", (c) => c.notNull())
-    .addColumn("detail", "text", (c) => c.notNull())
-    .execute();
-  for (const verb of ["UPDATE", "DELETE"]) {
-    await sql
-      .raw(`CREATE TRIGGER audit_no_${verb.toLowerCase()} BEFORE ${verb} ON audit
-        BEGIN SELECT RAISE(ABORT, 'the audit table is append-only'); END`)
-      .execute(db);
-  }
 }

@@ -3,7 +3,9 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Kysely, sql } from "kysely";
 import { authOptions } from "../accounts/auth.ts";
+import { checksum } from "./history.ts";
 import { openDatabase } from "./open.ts";
 
 const open = (path: string) => openDatabase(path, authOptions("a secret of the tests, long enough") as never);
@@ -25,7 +27,8 @@ test("two processes that open an empty file at once migrate it once", () =>
     writeFileSync(
       script,
       `import { openDatabase } from ${from("open.ts")};
-      import { authOptions } from ${from("../accounts/auth.ts")};
+      import { type Kysely, sql } from "kysely";
+import { authOptions } from ${from("../accounts/auth.ts")};
       const db = await openDatabase(${JSON.stringify(path)}, authOptions("a secret of the tests, long enough") as never);
       await db.insertInto("audit").values(${JSON.stringify(audit)} as never).execute();
       await db.destroy();`,
@@ -71,6 +74,33 @@ test("a newer schema is refused, and left as it is", () =>
     expect(problem).toMatchObject({ code: "db.newer-schema", exit: 78 });
     expect(problem.why).toContain("9999-future");
   }));
+
+test("a history that was edited is refused, and left as it is", () =>
+  inDir(async (dir) => {
+    const path = join(dir, "hub.sqlite");
+    await (await open(path)).destroy();
+    await (await open(path)).destroy();
+    const raw = new Database(path);
+    raw.run("UPDATE migration_checksums SET checksum = 'another' WHERE name = '0002-hosts-and-projects'");
+    raw.close();
+    const problem = await open(path).catch((error) => error.details);
+    expect(problem).toMatchObject({ code: "db.edited-history", exit: 78 });
+    expect(problem.why).toContain("0002-hosts-and-projects");
+  }));
+
+test("a migration's checksum follows its SQL, not its text", async () => {
+  const one = { up: (db: Kysely<never>) => sql`create table a (b text)`.execute(db).then(() => {}) };
+  // The same, said otherwise.
+  const same = {
+    async up(db: Kysely<never>) {
+      await sql`create table a
+        (b text)`.execute(db);
+    },
+  };
+  const other = { up: (db: Kysely<never>) => sql`create table a (c text)`.execute(db).then(() => {}) };
+  expect(await checksum(same)).toBe(await checksum(one));
+  expect(await checksum(other)).not.toBe(await checksum(one));
+});
 
 test("a damaged file is named, and not overwritten", () =>
   inDir(async (dir) => {

@@ -1,6 +1,7 @@
 import { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
-import { CodedError, EX, messageOf } from "../../core/errors.ts";
+import { CodedError, EX, messageOf, toProblem } from "../../core/errors.ts";
+import { checkHistory, rememberHistory } from "./history.ts";
 import { migrations } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -9,7 +10,7 @@ export type Db = Kysely<Tables>;
 
 /**
  * Opens the database and brings its schema up to date. Errors: `db.newer-schema` when a later version of ours wrote
- * it, `db.unusable` with the engine's words otherwise.
+ * it, `db.edited-history` when it was made by other steps than ours of the same names, `db.unusable` with the engine's words otherwise.
  */
 export async function openDatabase(path: string, authOptions: Parameters<typeof migrations>[0]): Promise<Db> {
   try {
@@ -22,15 +23,19 @@ export async function openDatabase(path: string, authOptions: Parameters<typeof 
     );
     const unknown = done.find((one) => !(one.name in all));
     if (unknown) throw newer(path, unknown.name);
+    await checkHistory(db, path, all);
     const { error } = await migrator.migrateToLatest();
     if (error !== undefined) {
       // Kysely names a migration that ran before and is not known now.
       const missing = /previously executed migration (\S+) is missing/.exec(messageOf(error));
       throw missing ? newer(path, missing[1] ?? "") : error;
     }
+    await rememberHistory(db, all);
     return db;
   } catch (error) {
     if (error instanceof CodedError) throw error;
+    const storage = toProblem(error);
+    if (storage.code.startsWith("disk.")) throw new CodedError(storage, { cause: error });
     throw new CodedError(
       {
         code: "db.unusable",

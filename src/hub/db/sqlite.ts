@@ -60,6 +60,8 @@ export function openSqlite(path: string): { dialect: SqliteDialect; close: () =>
           reader: statement.columnNames.length > 0,
           all: (params) => statement.all(...params.map(bind)),
           run(params) {
+            // A full disk makes SQLite roll back by itself; a second one would fail, and hide the cause.
+            if (sql === "rollback" && !db.inTransaction) return { changes: 0n, lastInsertRowid: 0n };
             const { changes, lastInsertRowid } = statement.run(...params.map(bind));
             return { changes: BigInt(changes), lastInsertRowid: BigInt(lastInsertRowid) };
           },

@@ -3,6 +3,7 @@ import type { Host } from "../../contract/api.ts";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../contract/grants.ts";
 import { hostVerbs } from "../../contract/host-control.ts";
 import { type CheckDefinition, fail, type Outcome, ok, skipped, unknown, warn } from "./check.ts";
+import { storageCheck } from "./storage-check.ts";
 
 const GIB = 2 ** 30;
 const DISK_WARN_BYTES = 5 * GIB;
@@ -24,6 +25,8 @@ export interface HostCheckDeps {
    * exist: the host must answer that it knows none), and without one (it must refuse). Status codes.
    */
   probeRoute(host: Host): Promise<{ granted: number; ungranted: number; took_ms: number }>;
+  /** What answers at the hub's end of a host's public SSH port; null when nothing of SSH does. */
+  sshBanner(host: Host): Promise<string | null>;
 }
 
 function tunnelCheck(host: Host, deps: HostCheckDeps): Outcome {
@@ -114,14 +117,40 @@ export function hostChecks(host: Host, deps: HostCheckDeps): CheckDefinition[] {
       }
       return ok(value);
     }),
-    define("host.clock", "Clock", async () => (report === null ? noReport(host) : clockCheck(host))),
+    define("host.ssh", "SSH banner", async () => {
+      if (report?.runtime.kind === "process") return skipped("projects are opened on this machine alone");
+      const banner = await deps.sshBanner(host);
+      if (banner === "SSH-2.0-CoCalc") return ok(`${banner} on port ${host.ssh_port}`);
+      return banner === null
+        ? fail("no answer", {
+            code: "ssh.no-answer",
+            title: `Nobody answers on the SSH port of ${host.name}, ${host.ssh_port}`,
+            why: "The tunnel is down, or another program on that machine holds the gateway's port.",
+            fix: "See the check of its tunnel, then the log of its project host for “SSH gateway”.",
+            command: "cocalc-project-host status",
+          })
+        : fail(banner.slice(0, 60), {
+            code: "ssh.not-ours",
+            title: `Another SSH server holds the SSH port of ${host.name}, ${host.ssh_port}`,
+            why: `It says ${banner.slice(0, 100)}.`,
+            fix: "End it, and the host takes its port back by itself.",
+            command: `ss -ltnp 'sport = :${host.ssh_port}'`,
+          });
+    }),
+    define("host.clock", "Clock", async () => {
+      // A clock that is far off keeps the control link away, and with it the reports; the echo through the tunnel tells.
+      if (host.problem?.code === "host.clock-skew") return fail("far off", host.problem);
+      return report === null ? noReport(host) : clockCheck(host);
+    }),
     define("host.version", "Version", async () => {
       if (report === null) return noReport(host);
       if (report.version === deps.version) return ok(report.version);
       return warn(report.version, {
         code: "host.version-skew",
         title: `${host.name} runs ${report.version}, the hub ${deps.version}`,
-        fix: "Run the join line again on that machine to bring it to the hub's version.",
+        why: "One version apart they work together; what is new in the later one does not.",
+        fix: "Bring it to the hub's version: its page, or the command. Its projects go on.",
+        command: `cocalc-hub host upgrade ${host.name}`,
       });
     }),
     define("host.disk", "Disk", async () => {
@@ -137,8 +166,12 @@ export function hostChecks(host: Host, deps: HostCheckDeps): CheckDefinition[] {
       };
       return free < DISK_FAIL_BYTES ? fail(value, problem) : warn(value, problem);
     }),
+    define("host.storage", "Storage", async () =>
+      report === null ? noReport(host) : storageCheck(host.name, report.storage),
+    ),
     define("host.runtime", "Container runtime", async () => {
       if (report === null) return noReport(host);
+      if (report.runtime.problem) return fail("cannot run a container", report.runtime.problem);
       if (report.runtime.kind === "process") return skipped("processes, no containers");
       const reply = hostVerbs["runtime.check"].reply.parse(
         await deps.request(host.host_id, "runtime.check", {}, 18_000),

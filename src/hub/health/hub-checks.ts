@@ -19,7 +19,8 @@ export interface HubCheckDeps {
     /** Whether sshd should be running: a host that tunnels, or a live join token. */
     needed(): Promise<boolean>;
   };
-  tls: { notAfter: Date };
+  /** undefined where there is none: plain HTTP on loopback alone. */
+  tls(): { notAfter: Date } | undefined;
   /** Opens a WebSocket to the hub's own HTTPS port, sends a nonce through conat and returns the round trip, ms. */
   webSocketEcho(signal: AbortSignal): Promise<number>;
 }
@@ -76,13 +77,15 @@ export function hubChecks(deps: HubCheckDeps): CheckDefinition[] {
       group: GROUP,
       name: "TLS certificate",
       async run() {
-        const days = Math.floor((deps.tls.notAfter.getTime() - Date.now()) / 86_400_000);
+        const tls = deps.tls();
+        if (!tls) return skipped("none: this machine alone is served, over loopback");
+        const days = Math.floor((tls.notAfter.getTime() - Date.now()) / 86_400_000);
         const value = `${days} days left`;
         if (days >= TLS_WARN_DAYS) return ok(value);
         const problem = {
           code: days < 0 ? "tls.expired" : "tls.expires-soon",
           title: days < 0 ? "The TLS certificate has expired" : `The TLS certificate expires in ${days} days`,
-          fix: "The hub renews its own certificate at its next start; a certificate of yours is replaced by you.",
+          fix: "The hub renews its own by itself, a month before: see its log for why it could not. One of yours is taken up within an hour of its renewal.",
         };
         return days < 0 ? fail(value, problem) : warn(value, problem);
       },

@@ -3,12 +3,14 @@
  * same report.
  */
 import type { DoctorReport, Host } from "../../contract/api.ts";
-import { runChecks } from "./check.ts";
+import { type CheckDefinition, runChecks } from "./check.ts";
 import { type HostCheckDeps, hostChecks } from "./host-checks.ts";
 import { type HubCheckDeps, hubChecks } from "./hub-checks.ts";
 
 export interface HealthDeps extends HubCheckDeps, HostCheckDeps {
   hosts(): Promise<Host[]>;
+  /** Of the parts beside the core. */
+  checks(hosts: readonly Host[]): CheckDefinition[];
 }
 
 export interface Health {
@@ -25,7 +27,11 @@ export function createHealth(deps: HealthDeps): Health {
     const hosts = (await deps.hosts()).filter(
       (host) => host.desired_state !== "gone" && host.state !== "gone",
     );
-    const definitions = [...hubChecks(deps), ...hosts.flatMap((host) => hostChecks(host, deps))];
+    const definitions = [
+      ...hubChecks(deps),
+      ...hosts.flatMap((host) => hostChecks(host, deps)),
+      ...deps.checks(hosts),
+    ];
     last = await runChecks(definitions, { now: () => deps.now() });
     return last;
   }

@@ -21,6 +21,9 @@ export interface ControlLinkEvents {
   disconnected(hostId: string): void;
 }
 
+/** The others are the core's own. */
+type FeatureVerb = Exclude<keyof typeof hubVerbs, "report" | "project-status" | "step">;
+
 export interface ControlLinks {
   attach(hostId: string, peer: Peer): void;
   /** `host.away` when it has no link. */
@@ -31,6 +34,13 @@ export interface ControlLinks {
     options?: { timeout?: number },
   ): Promise<z.output<(typeof hostVerbs)[V]["reply"]>>;
   isConnected(hostId: string): boolean;
+  /** What hosts tell by a verb of a feature. */
+  on<V extends FeatureVerb>(
+    verb: V,
+    handle: (hostId: string, value: z.infer<(typeof hubVerbs)[V]>) => Promise<void>,
+  ): void;
+  /** A host's link came up: anew after each break. */
+  onConnected(listener: (hostId: string) => void): void;
   /** Ends the link of a host whose key was revoked. */
   close(hostId: string): void;
 }
@@ -38,6 +48,7 @@ export interface ControlLinks {
 export function createControlLinks(events: ControlLinkEvents): ControlLinks {
   const router = new Router<string>();
   const peers = new Map<string, Peer>();
+  const onConnected: ((hostId: string) => void)[] = [];
 
   router.handle("hub.*.hello", (_subject, _data, { data: hostId }) => events.hello(hostId));
   const on = <V extends keyof typeof hubVerbs>(
@@ -67,7 +78,10 @@ export function createControlLinks(events: ControlLinkEvents): ControlLinks {
       });
       log.info("control link up", { host_id: hostId });
       events.connected(hostId);
+      for (const listener of onConnected) listener(hostId);
     },
+    on,
+    onConnected: (listener) => void onConnected.push(listener),
     async request(hostId, verb, data, options) {
       const peer = peers.get(hostId);
       if (peer === undefined) {

@@ -20,7 +20,7 @@ export interface HubIdentity {
   ssh_fingerprint(): string;
   /** Login name for sshd. */
   ssh_user: string;
-  tls_pin: string;
+  tls_pin: () => string;
 }
 
 export type JoinTokens = ReturnType<typeof createJoinTokens>;
@@ -70,7 +70,7 @@ export function createJoinTokens(db: Db, deps: { identity: HubIdentity; audit: A
         sshd_port: identity.sshd_port,
         ssh_fingerprint: identity.ssh_fingerprint(),
         ssh_user: identity.ssh_user,
-        tls_pin: identity.tls_pin,
+        tls_pin: identity.tls_pin(),
         secret,
         exp: Math.floor(expires.getTime() / 1000),
       });

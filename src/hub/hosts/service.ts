@@ -9,6 +9,7 @@ import type { Audit } from "../audit/audit.ts";
 import type { ProjectStore } from "../projects/store.ts";
 import type { ControlLinks } from "./control-link.ts";
 import type { HubIdentity, JoinTokens } from "./join-tokens.ts";
+import { assertNotOwnMachine } from "./own-machine.ts";
 import type { HostStore } from "./store.ts";
 
 export type HostService = ReturnType<typeof createHostService>;
@@ -20,6 +21,8 @@ export function createHostService(deps: {
   projects: ProjectStore;
   audit: Audit;
   identity: HubIdentity;
+  /** Of the hub's sshd, `ssh-ed25519 …`. */
+  sshPublicKey: string;
   grantKey: KeyObject;
   /** Renders authorized_keys anew and ends the session of a key that is no longer in it. */
   keysChanged(endedHostId?: string): Promise<void>;
@@ -31,8 +34,8 @@ export function createHostService(deps: {
     await deps.keysChanged();
     const { identity } = deps;
     const address = identity.addresses()[0] ?? "127.0.0.1";
-    const script_url = `https://${address.includes(":") ? `[${address}]` : address}:${identity.https_port}/join.sh`;
-    const pinned_pubkey = `sha256//${identity.tls_pin}`;
+    const script_url = `https://${address.includes(":") ? `[${address}]` : address}:${identity.https_port}/install.sh`;
+    const pinned_pubkey = `sha256//${identity.tls_pin()}`;
     return {
       ...created,
       script_url,
@@ -50,28 +53,10 @@ export function createHostService(deps: {
       await hosts.rename(caller, host.host_id, name);
       return await hosts.get(caller, host.host_id);
     },
-    async forget(caller: Caller, key: string): Promise<void> {
-      const host = await hosts.get(caller, key);
-      const projects = await deps.projects.countOnHost(host.host_id);
-      if (projects > 0) {
-        throw new CodedError({
-          code: "host.has-projects",
-          title: `${host.name} still has ${projects} project${projects === 1 ? "" : "s"}`,
-          why: "Forgetting the host would lose them.",
-          fix: "Delete them first.",
-          status: 409,
-          exit: EX.DATAERR,
-        });
-      }
-      await hosts.setDesired(host.host_id, "gone");
-      await hosts.setState(host.host_id, "gone");
-      await hosts.revokeKey(host.host_id);
-      await deps.keysChanged(host.host_id);
-      deps.links.close(host.host_id);
-      await audit.write(caller.name, "host.forget", host.host_id, { name: host.name });
-    },
+    /** Errors: `host.is-the-hub`, `host.not-found`. */
     async revoke(caller: Caller, key: string): Promise<Host> {
       const host = await hosts.get(caller, key);
+      assertNotOwnMachine(host);
       await hosts.revokeKey(host.host_id);
       await hosts.setState(host.host_id, "offline", {
         code: "host.key-revoked",
@@ -84,21 +69,45 @@ export function createHostService(deps: {
       await audit.write(caller.name, "host.revoke", host.host_id, { name: host.name });
       return await hosts.get(caller, host.host_id);
     },
+    /**
+     * The way out of a changed key, whichever side it is on: the host's new key is registered, or the host is told
+     * that the hub's sshd has another. `wanted` is the fingerprint that a person has compared.
+     */
     async acceptKey(caller: Caller, key: string, wanted: string): Promise<Host> {
       const host = await hosts.get(caller, key);
       const row = await hosts.row(host.host_id);
-      if (!row?.offered_key || fingerprint(row.offered_key) !== wanted) {
+      const change = host.changed_key;
+      if (!row || change?.shown !== wanted) {
         throw new CodedError({
           code: "host.no-such-key-offered",
           title: `${host.name} did not show a key with this fingerprint`,
+          why: change
+            ? `It showed ${change.shown ?? "a key that could not be read"}.`
+            : "No key has changed.",
           fix: "Compare it with what the machine itself prints: cocalc-project-host status",
           status: 409,
           exit: EX.DATAERR,
         });
       }
-      await hosts.replaceKey(host.host_id, row.offered_key);
-      await deps.keysChanged(host.host_id);
-      await audit.write(caller.name, "host.accept-key", host.host_id, { fingerprint: wanted });
+      if (!change.acceptable) {
+        throw new CodedError({
+          code: "host.not-our-key",
+          title: "That is not this hub's SSH key",
+          why: `The machine met it at ${change.from}; the hub's own is ${fingerprint(deps.sshPublicKey)}.`,
+          fix: "Another machine has that address, or somebody is in between: correct public_host or the network.",
+          status: 409,
+          exit: EX.NOPERM,
+        });
+      }
+      if (change.side === "host" && row.offered_key !== null) {
+        await hosts.replaceKey(host.host_id, row.offered_key);
+        await deps.keysChanged(host.host_id);
+        deps.links.close(host.host_id);
+      } else await deps.links.request(host.host_id, "hub-key.trust", { ssh_host_key: deps.sshPublicKey });
+      await audit.write(caller.name, "host.accept-key", host.host_id, {
+        side: change.side,
+        fingerprint: wanted,
+      });
       return await hosts.get(caller, host.host_id);
     },
     /** Rights of a browser's socket: the caller's own projects on that host, nothing else. */

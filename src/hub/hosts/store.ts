@@ -1,5 +1,6 @@
 /** Hosts and join tokens in the database, behind the caller; ports are reserved here. */
 import type { Host, HostReport, HostState, HostType, Step } from "../../contract/api.ts";
+import type { MetHubKey } from "../../contract/host-control.ts";
 import { CodedError, EX, type ProblemDetails } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
 import { MAX_HOSTS, type Ports } from "../../core/ports.ts";
@@ -8,6 +9,7 @@ import { assertAdmin, type Caller, notFound } from "../accounts/caller.ts";
 import type { Db } from "../db/open.ts";
 import type { HostTable } from "../db/schema.ts";
 import type { Events } from "../live/events.ts";
+import { changedKey } from "./changed-key.ts";
 import { NO_TUNNEL, type TunnelState } from "./tunnel-state.ts";
 
 export const CHECKLIST: readonly [name: string, label: string][] = [
@@ -31,8 +33,9 @@ const NEXT: Record<HostState, readonly HostState[]> = {
 
 export type HostStore = ReturnType<typeof createHostStore>;
 
-export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) {
+export function createHostStore(db: Db, deps: { ports: Ports; events: Events; hubKey(): string }) {
   const tunnels = new Map<string, TunnelState>();
+  const met = new Map<string, MetHubKey & { at: string }>();
   const now = () => new Date().toISOString();
 
   function toHost(row: HostTable): Host {
@@ -49,9 +52,11 @@ export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) 
         ? (JSON.parse(row.problem) as ProblemDetails & { code: string; title: string })
         : null,
       checklist: JSON.parse(row.checklist) as Step[],
+      draining: row.draining === 1,
       ssh_port: row.ssh_port,
       http_port: row.http_port,
       key_fingerprint: fingerprint(row.public_key),
+      changed_key: changedKey(row, met.get(row.host_id), deps.hubKey()),
       tunnel: { ...tunnel, state: type.kind === "local" && tunnel.state !== "down" ? "none" : tunnel.state },
       report: row.report ? (JSON.parse(row.report) as HostReport) : null,
       report_at: row.report_at,
@@ -143,7 +148,7 @@ export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) 
           throw new CodedError({
             code: "host.key-revoked",
             title: "This machine's key was revoked",
-            fix: "Remove its data directory's ssh folder and join again with a new token: it then makes a new key.",
+            fix: "Remove its data directory's ssh folder and join again with a new token: it makes a new key, which an admin accepts.",
             status: 403,
             exit: EX.NOPERM,
           });
@@ -180,6 +185,8 @@ export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) 
           public_key: input.public_key,
           key_revoked: 0,
           offered_key: null,
+          offered_at: null,
+          offered_from: null,
           checklist: JSON.stringify(
             CHECKLIST.filter(([step]) => input.type.kind !== "local" || step !== "tunnel-up").map(
               ([step, label]) => ({
@@ -192,6 +199,8 @@ export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) 
           report: null,
           report_at: null,
           created_at: now(),
+          draining: 0,
+          tombstone: null,
         };
         await trx.insertInto("hosts").values(created).execute();
         return created;
@@ -249,11 +258,29 @@ export function createHostStore(db: Db, deps: { ports: Ports; events: Events }) 
     async revokeKey(hostId: string): Promise<void> {
       await update(hostId, { key_revoked: 1 });
     },
-    async offerKey(hostId: string, key: string | null): Promise<void> {
-      await update(hostId, { offered_key: key });
+    /** What somebody showed in place of the host's key; null once it is settled. */
+    async offerKey(hostId: string, offer: { key: string; from: string } | null): Promise<void> {
+      await update(hostId, {
+        offered_key: offer?.key ?? null,
+        offered_from: offer?.from ?? null,
+        offered_at: offer ? now() : null,
+      });
     },
     async replaceKey(hostId: string, key: string): Promise<void> {
-      await update(hostId, { public_key: key, offered_key: null, key_revoked: 0, problem: null });
+      await update(hostId, {
+        public_key: key,
+        offered_key: null,
+        offered_from: null,
+        offered_at: null,
+        key_revoked: 0,
+        problem: null,
+      });
+    },
+    /** The key of the hub's own sshd as the host met it, when it is not the one that the host knows. */
+    setMetHubKey(hostId: string, key: MetHubKey | null): void {
+      if (key) met.set(hostId, { ...key, at: now() });
+      else if (!met.delete(hostId)) return;
+      deps.events.changed("host", hostId);
     },
     async setDesired(hostId: string, desired: "ready" | "gone"): Promise<void> {
       await update(hostId, { desired_state: desired });

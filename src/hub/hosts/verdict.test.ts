@@ -43,7 +43,9 @@ test("a runtime that cannot run anything is no ready host; a revoked key stays t
   const host = { state: "ready" as const, problem: null, report: broken, desired_state: "ready" as const };
   expect(verdict(host, { connected: true, up: true })?.problem?.code).toBe("podman.missing");
   const revoked = { ...host, problem: { code: "host.key-revoked", title: "t" } };
-  expect(verdict(revoked, { connected: false, up: false })?.problem?.code).toBe("host.key-revoked");
+  for (const up of [false, true]) {
+    expect(verdict(revoked, { connected: false, up })?.problem?.code).toBe("host.key-revoked");
+  }
   expect(verdict({ ...host, desired_state: "gone" }, { connected: true, up: true })).toBeUndefined();
   expect(verdict({ ...host, report: null }, { connected: true, up: true })).toBeUndefined();
 });

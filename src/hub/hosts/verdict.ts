@@ -4,6 +4,7 @@
  */
 import type { Host, HostState } from "../../contract/api.ts";
 import type { ProblemDetails } from "../../core/errors.ts";
+import { HOST_KEY_CHANGED } from "./changed-key.ts";
 
 export interface Seen {
   /** Its control link is up. */
@@ -35,12 +36,15 @@ export function verdict(
   { connected, up, told, clock }: Seen,
 ): { state: HostState; problem: ProblemDetails | null } | undefined {
   if (host.desired_state === "gone") return undefined;
+  // Its last echoes and its link may still live for a moment: that must not hide why it is away.
+  if (host.problem?.code === "host.key-revoked") return { state: "offline", problem: host.problem };
   const joining = host.state === "pairing" || host.state === "bootstrapping";
   if (!connected && !up) {
     if (joining) return undefined;
-    // Why it is offline is known when its key was revoked; else nobody can tell from here.
-    const revoked = host.problem?.code === "host.key-revoked" ? host.problem : null;
-    return { state: "offline", problem: revoked };
+    // Why it is away was seen: another key was shown in its place.
+    if (host.problem?.code === HOST_KEY_CHANGED) return undefined;
+    // Nobody can tell from here why.
+    return { state: "offline", problem: null };
   }
   if (up && clock) return { state: "degraded", problem: clock };
   if (!connected) return joining ? undefined : { state: "degraded", problem: LINK_DOWN };

@@ -78,3 +78,37 @@ test("a socket ends with its account's suspension or change of role", async () =
   await settle();
   expect([a.closed() !== undefined, b.closed()]).toEqual([true, undefined]);
 });
+
+test("who is in a project is told to its members alone, and no longer once removed or gone", async () => {
+  const [owner, member, stranger] = [
+    await lab.account("p-owner"),
+    await lab.account("p-member"),
+    await lab.account("p-stranger"),
+  ];
+  const hostId = await lab.host("p-box");
+  const { project_id } = await lab.projectService.create(owner, { name: "shared", host_id: hostId });
+  await lab.member(project_id, member, "viewer");
+  const [a, b, c] = [open(owner), open(member), open(stranger)];
+  const told: string[][] = [];
+  const strange: unknown[] = [];
+  a.peer.subscribe("presence", (_subject, data) =>
+    told.push((data as { people: { name: string }[] }).people.map((one) => one.name)),
+  );
+  c.peer.subscribe("presence", (_subject, data) => strange.push(data));
+  await settle();
+  await a.peer.request("hub.here", { project_id });
+  await b.peer.request("hub.here", { project_id });
+  const reply = (await c.peer.request("hub.here", { project_id })) as { present: unknown[] };
+  await settle();
+  expect(told.at(-1)).toEqual(["p-owner", "p-member"]);
+  expect([reply.present, strange]).toEqual([[], []]);
+  await lab.db
+    .deleteFrom("members")
+    .where("project_id", "=", project_id)
+    .where("account_id", "=", member.account_id)
+    .execute();
+  lab.events.changed("project", project_id);
+  await settle();
+  expect(told.at(-1)).toEqual(["p-owner"]);
+  for (const one of [a, b, c]) one.peer.close();
+});

@@ -1,7 +1,10 @@
 /** Browsers' sockets to the hub: news of what changed, to whoever may see it; the page then asks again. */
+
+import { z } from "zod";
 import type { Peer } from "../../conat/peer.ts";
 import { Router } from "../../conat/router.ts";
 import type { Account, Changed } from "../../contract/api.ts";
+import type { Presence } from "../../contract/api-people.ts";
 import { CodedError } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import type { Caller } from "../accounts/caller.ts";
@@ -17,7 +20,11 @@ interface Link {
   peer: Peer;
   caller: Caller;
   router: Router;
+  /** The project that its page shows. */
+  here: string | undefined;
 }
+
+const hereSchema = z.object({ project_id: z.uuid().nullable() });
 
 export function createBrowserLinks(deps: {
   events: Events;
@@ -59,6 +66,11 @@ export function createBrowserLinks(deps: {
   async function tell(event: Changed): Promise<void> {
     if (links.size === 0) return;
     if (event.kind === "user") await recheck(event.id);
+    if (event.kind === "project") {
+      const members = await deps.membersOf(event.id);
+      for (const link of links)
+        if (link.here === event.id && !members.includes(link.caller.account_id)) movedTo(link, undefined);
+    }
     const judge = await maySee(event);
     for (const { router, caller } of links) if (await judge(caller)) router.publish("changed", event);
   }
@@ -66,15 +78,59 @@ export function createBrowserLinks(deps: {
     tell(event).catch((error: unknown) => log.error("an event could not be told", event, error));
   });
 
+  function present(projectId: string): Presence {
+    const people = new Map<string, string>();
+    for (const { here, caller } of links)
+      if (here === projectId && caller.via !== "local") people.set(caller.account_id, caller.name);
+    return {
+      project_id: projectId,
+      people: [...people].map(([account_id, name]) => ({ account_id, name })),
+    };
+  }
+  /** To its members alone. */
+  async function tellPresence(projectId: string): Promise<void> {
+    const members = await deps.membersOf(projectId);
+    const presence = present(projectId);
+    for (const { router, caller } of links)
+      if (members.includes(caller.account_id)) router.publish("presence", presence);
+  }
+  function movedTo(link: Link, projectId: string | undefined): void {
+    const before = link.here;
+    link.here = projectId;
+    for (const id of new Set([before, projectId])) {
+      if (id === undefined || before === projectId) continue;
+      tellPresence(id).catch((error: unknown) => log.error("presence could not be told", error));
+    }
+  }
+  /** Says where this page is, and hears who is where. */
+  async function here(link: Link, data: unknown): Promise<{ present: Presence[] }> {
+    const { project_id } = hereSchema.parse(data);
+    const { account_id } = link.caller;
+    const mine = async (id: string) => (await deps.membersOf(id)).includes(account_id);
+    movedTo(link, project_id !== null && (await mine(project_id)) ? project_id : undefined);
+    const known: Presence[] = [];
+    for (const id of new Set([...links].flatMap((one) => one.here ?? [])))
+      if (await mine(id)) known.push(present(id));
+    return { present: known };
+  }
+
   return {
     attach(peer, caller) {
       // A router of its own for each: what one browser publishes must not reach another.
       const router = new Router();
       router.handle("hub.echo", (_subject, data) => data ?? null);
-      const link = { peer, caller, router };
+      const link: Link = { peer, caller, router, here: undefined };
+      router.handle("hub.here", (_subject, data) => here(link, data));
       links.add(link);
-      peer.onClose(() => links.delete(link));
-      router.attach(peer, { allow: ["changed", "hub.echo"], serve: [], data: null });
+      peer.onClose(() => {
+        links.delete(link);
+        movedTo(link, undefined);
+      });
+      router.attach(peer, {
+        allow: ["changed", "presence", "hub.echo", "hub.here"],
+        serve: [],
+        data: null,
+      });
     },
   };
 }

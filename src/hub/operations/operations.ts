@@ -1,22 +1,31 @@
 /**
  * What takes time, kept in the database: its steps are shown live, and what a restart of the hub interrupted is taken
- * up again by its handler. Handlers are idempotent.
+ * up again by its handler. Handlers are idempotent. Whoever holds the lease of a subject runs what is asked for it, so
+ * that two hubs on one database never do so at once.
  */
 import type { Operation, Step } from "../../contract/api.ts";
 import { CodedError, EX, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import { type Caller, notFound } from "../accounts/caller.ts";
+import type { Lease, Leases } from "../db/leases.ts";
 import type { Db } from "../db/open.ts";
 import type { OperationTable } from "../db/schema.ts";
 import type { Events } from "../live/events.ts";
 
 const log = logger("operations");
 const MAX_ATTEMPTS = 5;
+const UNFINISHED = ["pending", "running"];
+/** How often what another hub left behind is looked for. */
+const SWEEP_MS = 10_000;
 
 export interface OperationContext {
   operation_id: string;
   subject_id: string;
+  /** Who asked; null when nobody did (a schedule). */
+  requested_by: string | null;
+  /** What {@link Operations.start} was given. */
+  input: unknown;
   /** Told when somebody cancelled it; a handler stops at its next step. */
   signal: AbortSignal;
   step(name: string, change: Partial<Step>): Promise<void>;
@@ -25,6 +34,8 @@ export interface OperationHandler {
   steps: readonly [name: string, label: string][];
   /** Kinds that end when this one is asked for on the same subject: a stop does not wait for a start. */
   supersedes?: readonly string[];
+  /** Operations on one subject wait for each other within a lane; a backup holds up no start. */
+  lane?: string;
   run(context: OperationContext): Promise<void>;
 }
 
@@ -49,11 +60,12 @@ function toOperation(row: OperationTable): Operation {
   };
 }
 
-export function createOperations(db: Db, deps: { events: Events }) {
+export function createOperations(db: Db, deps: { events: Events; leases: Leases }) {
   const handlers = new Map<string, OperationHandler>();
   const running = new Map<string, { kind: string; subject: string; controller: AbortController }>();
   /** Last in line per subject: a start and a stop of one project must not run at once. */
   const lines = new Map<string, Promise<void>>();
+  let sweeping: ReturnType<typeof setInterval> | undefined;
   const now = () => new Date().toISOString();
 
   async function load(id: string): Promise<OperationTable | undefined> {
@@ -84,23 +96,49 @@ export function createOperations(db: Db, deps: { events: Events }) {
     }
     const controller = new AbortController();
     running.set(id, { kind, subject, controller });
-    const before = lines.get(subject) ?? Promise.resolve();
+    const line = `${subject} ${handlers.get(kind)?.lane ?? ""}`;
+    const before = lines.get(line) ?? Promise.resolve();
     const mine = before
       .then(() => run(id, controller))
       .catch((error: unknown) => log.error("an operation could not be kept", { operation_id: id }, error))
       .finally(() => {
         running.delete(id);
-        if (lines.get(subject) === mine) lines.delete(subject);
+        if (lines.get(line) === mine) lines.delete(line);
       });
-    lines.set(subject, mine);
+    lines.set(line, mine);
   }
 
   async function run(id: string, controller: AbortController): Promise<void> {
+    const found = await load(id);
+    const subject = found && `${found.subject_id} ${handlers.get(found.kind)?.lane ?? ""}`;
+    // Another hub works on this subject: it does this one too, or the next sweep here does.
+    const lease = subject === undefined ? undefined : await deps.leases.take(`operations of ${subject}`);
+    if (!lease) return;
+    lease.signal.addEventListener("abort", () => controller.abort(), { once: true });
+    try {
+      await runAlone(id, controller, lease);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async function runAlone(id: string, controller: AbortController, lease: Lease): Promise<void> {
     const row = await load(id);
     const handler = row && handlers.get(row.kind);
-    if (!row || !handler) return;
+    // Done elsewhere while it waited here.
+    if (!row || !handler || !UNFINISHED.includes(row.state)) return;
     if (controller.signal.aborted) {
       await save(id, { state: "cancelled", finished_at: now() });
+      return;
+    }
+    if (row.attempt >= MAX_ATTEMPTS) {
+      const problem: ProblemDetails = {
+        code: "operation.too-many-attempts",
+        title: `It was begun ${row.attempt} times and did not end`,
+        why: "The hub ended each time before it was done.",
+        fix: "See the hub's log for why it ended, then start it again.",
+      };
+      await save(id, { state: "failed", problem: JSON.stringify(problem), finished_at: now() });
       return;
     }
     try {
@@ -108,11 +146,15 @@ export function createOperations(db: Db, deps: { events: Events }) {
       await handler.run({
         operation_id: id,
         subject_id: row.subject_id,
+        requested_by: row.requested_by,
+        input: row.input === null ? null : (JSON.parse(row.input) as unknown),
         signal: controller.signal,
         step: (name, change) => setStep(id, name, change),
       });
-      await save(id, { state: "done", finished_at: now() });
+      if (await lease.held()) await save(id, { state: "done", finished_at: now() });
     } catch (error) {
+      // Whoever has the lease now says how it ends.
+      if (!(await lease.held())) return;
       const problem = toProblem(error);
       log.warn("operation failed", {
         operation_id: id,
@@ -130,6 +172,19 @@ export function createOperations(db: Db, deps: { events: Events }) {
         problem: JSON.stringify(problem),
         finished_at: now(),
       });
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    const rows = await db
+      .selectFrom("operations")
+      .select(["operation_id", "kind", "subject_id"])
+      .where("state", "in", UNFINISHED)
+      .orderBy("created_at")
+      .execute();
+    for (const row of rows) {
+      if (running.has(row.operation_id)) continue;
+      enqueue(row.operation_id, row.kind, row.subject_id);
     }
   }
 
@@ -156,7 +211,12 @@ export function createOperations(db: Db, deps: { events: Events }) {
       handlers.set(kind, handler);
     },
     /** Starts one; whoever calls has checked that `caller` may. */
-    async start(caller: Caller, kind: string, subject: Operation["subject"]): Promise<Operation> {
+    async start(
+      caller: Caller,
+      kind: string,
+      subject: Operation["subject"],
+      input: unknown = null,
+    ): Promise<Operation> {
       const handler = handlers.get(kind);
       if (!handler) throw new CodedError({ code: "operation.unknown-kind", title: `No handler for ${kind}` });
       const row: OperationTable = {
@@ -172,6 +232,7 @@ export function createOperations(db: Db, deps: { events: Events }) {
         requested_by: caller.account_id,
         created_at: now(),
         finished_at: null,
+        input: input === null ? null : JSON.stringify(input),
       };
       await db.insertInto("operations").values(row).execute();
       deps.events.changed("operation", row.operation_id);
@@ -214,31 +275,16 @@ export function createOperations(db: Db, deps: { events: Events }) {
       const row = await load(id);
       return row !== undefined && (await visible(caller, row));
     },
-    /** After a start of the hub: takes up what was running when it ended, in its order. */
+    /** After a start of the hub: takes up what was running when it ended, in its order; and what others leave. */
     async resume(): Promise<void> {
-      const rows = await db
-        .selectFrom("operations")
-        .select(["operation_id", "kind", "subject_id", "attempt"])
-        .where("state", "in", ["pending", "running"])
-        .orderBy("created_at")
-        .execute();
-      for (const row of rows) {
-        if (row.attempt < MAX_ATTEMPTS) {
-          enqueue(row.operation_id, row.kind, row.subject_id);
-          continue;
-        }
-        const problem: ProblemDetails = {
-          code: "operation.too-many-attempts",
-          title: `It was begun ${row.attempt} times and did not end`,
-          why: "The hub ended each time before it was done.",
-          fix: "See the hub's log for why it ended, then start it again.",
-        };
-        await save(row.operation_id, {
-          state: "failed",
-          problem: JSON.stringify(problem),
-          finished_at: now(),
-        });
-      }
+      clearInterval(sweeping);
+      await sweep();
+      sweeping = setInterval(() => {
+        sweep().catch((error: unknown) => log.error("operations could not be looked through", {}, error));
+      }, SWEEP_MS);
+    },
+    close(): void {
+      clearInterval(sweeping);
     },
   };
 }

@@ -18,7 +18,12 @@ export default command({
         unix: hubPaths(args["data-dir"]).socket,
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ token_id: args.token, request: JSON.parse(text) }),
+        body: JSON.stringify({
+          token_id: args.token,
+          request: JSON.parse(text),
+          // sshd's own word: "address port address port".
+          from: (process.env.SSH_CONNECTION ?? "").split(" ")[0] ?? "",
+        }),
       });
       process.stdout.write(`${await response.text()}\n`);
       process.exitCode = response.ok ? 0 : 1;

@@ -7,6 +7,7 @@ import { logger } from "../../core/log.ts";
 import { decodePublicLine, normalizePublicLine } from "../../core/ssh-keys.ts";
 import type { Audit } from "../audit/audit.ts";
 import type { HubIdentity, JoinTokens } from "../hosts/join-tokens.ts";
+import type { KeyOffers } from "../hosts/key-offers.ts";
 import type { HostStore } from "../hosts/store.ts";
 
 const log = logger("pairing");
@@ -16,6 +17,7 @@ export type Pairing = ReturnType<typeof createPairing>;
 export function createPairing(deps: {
   tokens: JoinTokens;
   hosts: HostStore;
+  keyOffers: KeyOffers;
   audit: Audit;
   identity: HubIdentity;
   grantPublicJwk: Record<string, unknown>;
@@ -49,9 +51,21 @@ export function createPairing(deps: {
     }
   }
 
+  /**
+   * The hub's own machine that lost its key is the same host with a new one: the token came over the hub's unix socket,
+   * and a hub has one machine of its own.
+   */
+  async function adoptLocal(publicKey: string): Promise<void> {
+    const [host] = (await deps.hosts.all()).filter((one) => one.type.kind === "local");
+    const row = host && (await deps.hosts.row(host.host_id));
+    if (!row || row.public_key === publicKey) return;
+    await deps.hosts.replaceKey(row.host_id, publicKey);
+    log.warn("the hub's own machine has a new key", { host_id: row.host_id });
+  }
+
   return {
-    /** `ssh`: the caller logged in to sshd with the pairing key, which is the proof. */
-    async pair(request: PairRequest, via: "https" | "ssh"): Promise<PairResponse> {
+    /** `ssh`: the caller logged in to sshd with the pairing key, which is the proof. `from`: its address. */
+    async pair(request: PairRequest, via: "https" | "ssh", from: string): Promise<PairResponse> {
       const publicKey = normalizePublicLine(request.public_key);
       if (via === "https") {
         const key = await deps.tokens.keyOf(request.token_id);
@@ -60,6 +74,9 @@ export function createPairing(deps: {
       const token = await deps.tokens.bind(request.token_id, publicKey);
       const type: HostType =
         token.kind === "local" ? { kind: "local" } : { kind: "self-host", self_host_mode: "local" };
+      if (token.kind === "local") await adoptLocal(publicKey);
+      else if (request.host_id !== undefined)
+        await deps.keyOffers.checkFormer(request.host_id, publicKey, from);
       const host = await deps.hosts.register({ public_key: publicKey, name: request.name, type });
       await deps.tokens.usedBy(token.token_id, host.host_id);
       await deps.hosts.setStep(host.host_id, "token-accepted", { state: "done", detail: `over ${via}` });

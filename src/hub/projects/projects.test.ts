@@ -104,15 +104,28 @@ test("what a hub's end interrupted is taken up by the next", async () => {
   const { project_id } = await first.projectService.create(caller, { name: "restarted" });
   const operation = await first.projectService.act(caller, project_id, "start");
   while ((await first.projects.get(caller, project_id)).state !== "starting") await Bun.sleep(5);
-  // As after kill -9: nothing is told, the file is what there is.
   const second = await openHubLab(first.dir);
   const after = connectFakeHost(second, id);
+  await second.operations.resume();
+  await Bun.sleep(300);
+  // The first still works on it: two hubs on one file do not both.
+  expect(after.commands).toEqual([]);
+  expect((await second.operations.get(LOCAL_ADMIN, operation.operation_id)).attempt).toBe(1);
+  // As after kill -9: nothing is told, the file is what there is, and its process is gone.
+  await first.db
+    .updateTable("leases")
+    .set((eb) => ({
+      owner: eb.fn<string>("replace", ["owner", eb.val(`${process.pid} `), eb.val("999999999 ")]),
+    }))
+    .execute();
   await second.operations.resume();
   const done = await ended(second, operation.operation_id);
   expect([done.state, done.attempt]).toEqual(["done", 2]);
   expect(after.commands).toEqual(["project.start"]);
+  // What lost its lease has no say any more.
   await first.operations.cancel(LOCAL_ADMIN, operation.operation_id);
-  await ended(first, operation.operation_id);
+  await Bun.sleep(300);
+  expect((await second.operations.get(LOCAL_ADMIN, operation.operation_id)).state).toBe("done");
   before.close();
   after.close();
   await Bun.sleep(150);
@@ -142,4 +155,48 @@ test("what never ends is given up, with the cause", async () => {
   await lab.operations.resume();
   const given = await ended(lab, operation_id);
   expect([given.state, given.problem?.code]).toEqual(["failed", "operation.too-many-attempts"]);
+});
+
+test("the disk limit: an admin's default, an owner's maximum, and lifting it is asking for the most", async () => {
+  const plain = await lab.account("plain-owner", "user");
+  expect((await create("usual")).limits.disk_bytes).toBe(20 * 2 ** 30);
+  await lab.settings.set(LOCAL_ADMIN, { max_disk_gb: 10 });
+  expect((await create("never-above-it")).limits.disk_bytes).toBe(10 * 2 ** 30);
+  const mine = await lab.projectService.create(plain, { name: "mine", limits: { disk_bytes: 5 * 2 ** 30 } });
+  const change = (disk_bytes: number | null) =>
+    lab.projectService.change(plain, mine.project_id, { limits: { disk_bytes } }).then(
+      ({ limits }) => limits.disk_bytes,
+      (error: { code: string }) => error.code,
+    );
+  expect(await change(11 * 2 ** 30)).toBe("project.above-maximum");
+  expect(await change(null)).toBe("project.above-maximum");
+  expect(await change(9 * 2 ** 30)).toBe(9 * 2 ** 30);
+  // What is not named stays.
+  const kept = await lab.projectService.change(plain, mine.project_id, { limits: { cpus: 1 } });
+  expect([kept.limits.cpus, kept.limits.disk_bytes]).toEqual([1, 9 * 2 ** 30]);
+  const raised = await lab.projectService.change(LOCAL_ADMIN, mine.project_id, {
+    limits: { disk_bytes: null },
+  });
+  expect(raised.limits.disk_bytes).toBeNull();
+  await lab.settings.set(LOCAL_ADMIN, { max_disk_gb: 0, default_disk_gb: 0 });
+  expect((await create("no-limit")).limits.disk_bytes).toBeNull();
+});
+
+test("a host that was away when a project was changed gets what it missed, once it tells how far it is", async () => {
+  const { project_id } = await create("changed-meanwhile");
+  await lab.projects.change(owner, project_id, { limits: { disk_bytes: 2 ** 30 } });
+  const told = (generation?: number) =>
+    host.tell("project-status", { ...host.status(project_id, "running"), generation });
+  const sent = () => host.commands.filter((verb) => verb === "project.create").length;
+  const before = sent();
+  await told(2);
+  await told(undefined);
+  expect(sent()).toBe(before);
+  await told(1);
+  expect(sent()).toBe(before + 1);
+  const elsewhere = await lab.host("elsewhere");
+  const other = connectFakeHost(lab, elsewhere);
+  await other.tell("project-status", { ...other.status(project_id, "running"), generation: 1 });
+  expect(other.commands).toEqual([]);
+  other.close();
 });

@@ -1,12 +1,15 @@
 /** Projects in the database. Every read and change takes the caller: a forgotten check fails closed. */
-import { sql } from "kysely";
+import { type Selectable, sql, type Updateable } from "kysely";
 import {
   DEFAULT_LIMITS,
+  type HostReport,
   type Limits,
   type Project,
   type ProjectState,
   type Role,
 } from "../../contract/api.ts";
+import { type Shares, sharesSchema } from "../../contract/api-people.ts";
+import type { ProjectRight } from "../../contract/grants.ts";
 import type { ProjectSpec, ProjectStatus } from "../../contract/host-control.ts";
 import { CodedError, EX, type ProblemDetails } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
@@ -20,12 +23,15 @@ export type ProjectStore = ReturnType<typeof createProjectStore>;
 /** What a role may do, weakest first. */
 const RANK: Record<Role, number> = { viewer: 1, collaborator: 2, owner: 3 };
 
-type Row = ProjectTable & {
+type Row = Selectable<ProjectTable> & {
   role: string;
   owner_id: string | null;
   owner_name: string | null;
   host_name: string | null;
+  host_report: string | null;
 };
+
+const isPlain = (report: string) => (JSON.parse(report) as HostReport).runtime.kind === "process";
 
 export function createProjectStore(
   db: Db,
@@ -42,6 +48,7 @@ export function createProjectStore(
       description: row.description,
       host_id: row.host_id,
       host_name: row.host_name,
+      isolated: row.host_report === null || !isPlain(row.host_report),
       image: row.image,
       // What ran there may still be running; nobody can tell until it is heard of again.
       state: live && row.host_id !== null && !deps.isHostConnected(row.host_id) ? "away" : state,
@@ -50,6 +57,7 @@ export function createProjectStore(
       queue_place: row.queue_place,
       problem: row.problem ? (JSON.parse(row.problem) as ProblemDetails) : null,
       limits: JSON.parse(row.limits) as Limits,
+      idle_minutes: row.idle_minutes,
       role: row.role as Role,
       owner: { account_id: row.owner_id ?? "", name: row.owner_name ?? "" },
       created_at: row.created_at,
@@ -70,7 +78,12 @@ export function createProjectStore(
         join.onRef("m.project_id", "=", "projects.project_id").on("m.account_id", "=", caller.account_id),
       )
       .selectAll("projects")
-      .select(["hosts.name as host_name", "o.account_id as owner_id", "user.name as owner_name"]);
+      .select([
+        "hosts.name as host_name",
+        "hosts.report as host_report",
+        "o.account_id as owner_id",
+        "user.name as owner_name",
+      ]);
     // The local administrator owns the machine: it sees and may do everything. An admin account needs membership.
     return caller.via === "local"
       ? base.select(sql<string>`coalesce(m.role, 'owner')`.as("role"))
@@ -95,7 +108,7 @@ export function createProjectStore(
     throw notFound("project", key);
   }
 
-  async function update(projectId: string, change: Partial<ProjectTable>): Promise<void> {
+  async function update(projectId: string, change: Updateable<ProjectTable>): Promise<void> {
     await db.updateTable("projects").set(change).where("project_id", "=", projectId).execute();
     deps.events.changed("project", projectId);
   }
@@ -122,9 +135,17 @@ export function createProjectStore(
     },
     async create(
       caller: Caller,
-      input: { name: string; description: string; host_id: string; image: string; limits: Limits },
+      input: {
+        /** Of one that exists already on that host's disk. */
+        project_id?: string;
+        name: string;
+        description: string;
+        host_id: string;
+        image: string;
+        limits: Limits;
+      },
     ): Promise<string> {
-      const project_id = newId();
+      const project_id = input.project_id ?? newId();
       // The local administrator is no account: its projects belong to the first admin.
       const owner =
         caller.via === "local"
@@ -163,6 +184,7 @@ export function createProjectStore(
             queue_place: null,
             problem: null,
             limits: JSON.stringify(input.limits),
+            idle_minutes: null,
             generation: 1,
             created_at: now(),
             last_used_at: null,
@@ -180,6 +202,7 @@ export function createProjectStore(
         name?: string | undefined;
         description?: string | undefined;
         limits?: Partial<Limits> | undefined;
+        idle_minutes?: number | null | undefined;
       },
     ): Promise<void> {
       const row = await one(caller, projectId);
@@ -188,11 +211,22 @@ export function createProjectStore(
         name: change.name ?? row.name,
         description: change.description ?? row.description,
         limits: JSON.stringify(limits),
+        idle_minutes: change.idle_minutes === undefined ? row.idle_minutes : change.idle_minutes,
         generation: row.generation + 1,
       });
     },
     async setDesired(projectId: string, desired: "running" | "stopped" | "deleted"): Promise<void> {
       await update(projectId, { desired_state: desired, last_used_at: now() });
+    },
+    /** It belongs to another host from now on, or to none. */
+    async moveTo(projectId: string, hostId: string | null, state: ProjectState): Promise<void> {
+      await update(projectId, {
+        host_id: hostId,
+        state,
+        state_since: now(),
+        desired_state: "stopped",
+        problem: null,
+      });
     },
     async setState(
       projectId: string,
@@ -221,6 +255,7 @@ export function createProjectStore(
         row.state === status.state &&
         row.phase === status.phase &&
         row.queue_place === status.queue_place &&
+        (status.digest === undefined || row.image_digest === status.digest) &&
         row.problem === problem;
       if (same) return;
       await update(status.project_id, {
@@ -228,10 +263,15 @@ export function createProjectStore(
         state_since: row.state === status.state ? row.state_since : now(),
         phase: status.phase,
         queue_place: status.queue_place,
+        ...(status.digest === undefined ? {} : { image_digest: status.digest }),
         problem,
       });
     },
-    async spec(projectId: string, lan: "blocked" | "open"): Promise<{ spec: ProjectSpec; host_id: string }> {
+    /** `policy`: what the hub's settings say. */
+    async spec(
+      projectId: string,
+      policy: { lan: "blocked" | "open"; idle_minutes: number },
+    ): Promise<{ spec: ProjectSpec; host_id: string }> {
       const row = await db
         .selectFrom("projects")
         .selectAll()
@@ -241,11 +281,19 @@ export function createProjectStore(
       const { project_id, name, image, generation } = row;
       return {
         host_id: row.host_id,
-        spec: { project_id, name, image, limits: JSON.parse(row.limits) as Limits, lan, generation },
+        spec: {
+          project_id,
+          name,
+          image,
+          limits: JSON.parse(row.limits) as Limits,
+          lan: policy.lan,
+          idle_minutes: row.idle_minutes ?? policy.idle_minutes,
+          generation,
+        },
       };
     },
     /** For operations: the row as it is, no caller. */
-    async row(projectId: string): Promise<ProjectTable | undefined> {
+    async row(projectId: string): Promise<Selectable<ProjectTable> | undefined> {
       return await db
         .selectFrom("projects")
         .selectAll()
@@ -257,9 +305,25 @@ export function createProjectStore(
       deps.events.changed("project", projectId);
     },
     /** Projects of an account that are on a host, for its socket's grant. */
-    async onHost(caller: Caller, hostId: string): Promise<{ project_id: string; role: Role }[]> {
+    async onHost(caller: Caller, hostId: string): Promise<ProjectRight[]> {
       const rows = (await seenBy(caller).where("projects.host_id", "=", hostId).execute()) as Row[];
-      return rows.map((row) => ({ project_id: row.project_id, role: row.role as Role }));
+      return rows.map(({ project_id, role, viewer_shares }) =>
+        role === "viewer"
+          ? { project_id, role, paths: (JSON.parse(viewer_shares) as Shares).paths }
+          : { project_id, role: role as Role },
+      );
+    },
+    /** What viewers see; whoever asks has been judged. */
+    async shares(projectId: string): Promise<Shares> {
+      const row = await db
+        .selectFrom("projects")
+        .select("viewer_shares")
+        .where("project_id", "=", projectId)
+        .executeTakeFirst();
+      return sharesSchema.parse(JSON.parse(row?.viewer_shares ?? '{"paths":[],"ports":[]}'));
+    },
+    async setShares(projectId: string, shares: Shares): Promise<void> {
+      await update(projectId, { viewer_shares: JSON.stringify(shares) });
     },
     async countOnHost(hostId: string): Promise<number> {
       const rows = await db

@@ -1,4 +1,6 @@
 /** Where a project's pages are, and whether an account may see them: believed for a few seconds, judged anew then. */
+import type { Project } from "../../contract/api.ts";
+import type { AppTarget } from "../../contract/apps.ts";
 import { CodedError } from "../../core/errors.ts";
 import type { Ports } from "../../core/ports.ts";
 import type { Accounts } from "../accounts/accounts.ts";
@@ -12,6 +14,11 @@ export interface ProjectRoute {
   port: number;
 }
 
+/** `paths`: what a viewer sees; absent for whoever sees all. */
+export interface FilesRoute extends ProjectRoute {
+  paths?: string[];
+}
+
 const BELIEVED_MS = 3_000;
 
 export function createDirectory(deps: {
@@ -21,7 +28,7 @@ export function createDirectory(deps: {
   ports: Ports;
   isUp: (hostId: string) => boolean;
 }) {
-  const cache = new Map<string, { route: ProjectRoute; until: number }>();
+  const cache = new Map<string, { route: FilesRoute; until: number }>();
 
   async function hostPort(hostId: string): Promise<number | undefined> {
     const host = await deps.hosts.find(hostId);
@@ -42,11 +49,21 @@ export function createDirectory(deps: {
     };
   }
 
-  async function look(accountId: string, projectId: string): Promise<ProjectRoute> {
-    const project = await deps.projects.get(await callerFor(accountId), projectId, "collaborator");
+  /** A viewer may open the web servers and apps that the owner marked, and nothing else of what is routed here. */
+  async function admitted(accountId: string, projectId: string, target?: AppTarget): Promise<Project> {
+    const caller = await callerFor(accountId);
+    const project = await deps.projects.get(caller, projectId);
+    if (project.role === "viewer" && target !== undefined) {
+      const { ports, apps } = await deps.projects.shares(project.project_id);
+      if ("port" in target ? ports.includes(target.port) : apps.includes(target.app)) return project;
+    }
+    return await deps.projects.get(caller, projectId, "collaborator");
+  }
+
+  async function whereIs(project: Project): Promise<ProjectRoute> {
     const { host_id } = project;
     const port = host_id === null ? undefined : await hostPort(host_id);
-    if (host_id === null || port === undefined) throw notFound("project", projectId);
+    if (host_id === null || port === undefined) throw notFound("project", project.project_id);
     if (project.state === "away" || !deps.isUp(host_id)) {
       throw new CodedError({
         code: "host.away",
@@ -68,17 +85,33 @@ export function createDirectory(deps: {
     return { host_id, port };
   }
 
+  async function believed(key: string, look: () => Promise<FilesRoute>): Promise<FilesRoute> {
+    const known = cache.get(key);
+    if (known && known.until > Date.now()) return known.route;
+    cache.delete(key);
+    const route = await look();
+    if (cache.size > 10_000) cache.clear();
+    cache.set(key, { route, until: Date.now() + BELIEVED_MS });
+    return route;
+  }
+
   return {
     hostPort,
-    async route(accountId: string, projectId: string): Promise<ProjectRoute> {
-      const key = `${accountId} ${projectId}`;
-      const known = cache.get(key);
-      if (known && known.until > Date.now()) return known.route;
-      cache.delete(key);
-      const route = await look(accountId, projectId);
-      if (cache.size > 10_000) cache.clear();
-      cache.set(key, { route, until: Date.now() + BELIEVED_MS });
-      return route;
+    /** `target`: a web server or app of the project; without one it is about the project's pages as such. */
+    async route(accountId: string, projectId: string, target?: AppTarget): Promise<ProjectRoute> {
+      const what = target === undefined ? "" : JSON.stringify(target);
+      return await believed(`${accountId} ${projectId} ${what}`, async () =>
+        whereIs(await admitted(accountId, projectId, target)),
+      );
+    },
+    /** Of the project's files, which a viewer sees in part. */
+    async filesRoute(accountId: string, projectId: string): Promise<FilesRoute> {
+      return await believed(`${accountId} ${projectId} files`, async () => {
+        const project = await deps.projects.get(await callerFor(accountId), projectId);
+        const route = await whereIs(project);
+        if (project.role !== "viewer") return route;
+        return { ...route, paths: (await deps.projects.shares(project.project_id)).paths };
+      });
     },
     /** Something about a project changed: ask anew. */
     forget(): void {

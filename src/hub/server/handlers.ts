@@ -5,16 +5,21 @@ import type { Hono } from "hono";
 import { WebSocketServer } from "ws";
 import { Peer } from "../../conat/peer.ts";
 import { MAX_WS_MESSAGE_BYTES, type WebSocketLike, webSocketTransport } from "../../conat/transport-ws.ts";
+import type { Changed } from "../../contract/api.ts";
 import { leadingId } from "../../contract/app-path.ts";
-import { CONAT_GRANT_SECONDS, GRANT_HEADER } from "../../contract/grants.ts";
+import { isFilesUrl } from "../../contract/files-http.ts";
+import { CONAT_GRANT_SECONDS, GRANT_HEADER, type ProjectRight } from "../../contract/grants.ts";
 import { CodedError, toProblem } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { createAgent, refuseUpgrade, relayUpgrade } from "../../core/relay/relay.ts";
 import { type Caller, LOCAL_ADMIN } from "../accounts/caller.ts";
 import { type ApiEnv, problemResponse } from "../api/kit.ts";
 import type { PublicRoutes } from "../artifacts/public-routes.ts";
+import type { FilesDoor } from "../files/files-door.ts";
 import type { ControlLinks } from "../hosts/control-link.ts";
 import type { BrowserLinks } from "../live/browser-links.ts";
+import type { Events } from "../live/events.ts";
+import type { PlusDoor } from "../plus/door.ts";
 import type { ProjectStore } from "../projects/store.ts";
 import type { Directory } from "../proxy/directory.ts";
 import type { Gateway } from "../proxy/gateway.ts";
@@ -25,21 +30,27 @@ import { judgeRequest, type RequestShape } from "./judge.ts";
 import type { StaticUi } from "./static.ts";
 
 const log = logger("server");
+/** A page gives up after ten seconds. */
+const HOST_ANSWER_MS = 8_000;
 
 export interface HandlerDeps {
   api: Hono<ApiEnv>;
   ui: StaticUi;
   gateway: Gateway;
+  files: FilesDoor;
   publicRoutes: PublicRoutes;
   controlLinks: ControlLinks;
   browserLinks: BrowserLinks;
   directory: Directory;
   projects: ProjectStore;
+  events: Events;
   grants: GrantCache;
   authenticate(headers: Headers, secure: boolean): Promise<Caller | null>;
   hostOf(req: IncomingMessage): Promise<string | undefined>;
   /** Bearer by which the hub opens a socket to itself (doctor). */
   selfToken: string;
+  /** Exchanges Plus's token for a cookie. */
+  plusDoor: PlusDoor | undefined;
 }
 
 export function createHandlers(deps: HandlerDeps): DoorHandlers {
@@ -81,15 +92,23 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
       deps.gateway.request(req, res, door);
       return;
     }
+    // Where Prometheus looks unless it is told otherwise.
+    if (req.url === "/metrics") req.url = "/api/metrics";
     const path = (req.url ?? "/").split("?")[0] ?? "/";
     const isApi = path === "/api" || path.startsWith("/api/");
+    const isFiles = isFilesUrl(path);
     const isPublic = deps.publicRoutes.owns(path);
     if (door.kind !== "local") {
-      const refused = judgeRequest(shape(req, isApi ? "api" : isPublic ? "public" : "page", false), door);
+      const kind = isApi ? "api" : isFiles ? "files" : isPublic ? "public" : "page";
+      const refused = judgeRequest(shape(req, kind, false), door);
       if (refused) {
         await sendResponse(problemResponse(new CodedError(refused)), req, res);
         return;
       }
+    }
+    if (door.kind === "ui" && deps.plusDoor?.owns(path)) {
+      await deps.plusDoor.request(req, res);
+      return;
     }
     if (isPublic) {
       await deps.publicRoutes.request(req, res, path);
@@ -110,6 +129,10 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
       const request = toRequest(req, `${door.scheme}://${req.headers.host ?? "localhost"}`);
       const facts = { caller, secure: door.secure, address: req.socket.remoteAddress ?? "local" };
       await sendResponse(await deps.api.fetch(request, facts), req, res);
+      return;
+    }
+    if (isFiles) {
+      await deps.files.request(req, res, await callerOf(req, door));
       return;
     }
     if (deps.gateway.request(req, res, door)) return;
@@ -178,6 +201,9 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
       hostId,
       CONAT_GRANT_SECONDS,
     );
+    const held = { caller, hostId, rights: JSON.stringify(projects), end: () => socket.destroy() };
+    granted.add(held);
+    socket.once("close", () => granted.delete(held));
     relayUpgrade(
       req,
       socket,
@@ -187,6 +213,7 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
         host: "127.0.0.1",
         port,
         path: "/conat",
+        answerMs: HOST_ANSWER_MS,
         // Nothing of the browser's own goes on: the grant says all that the host must know.
         headersOut: (headers) => [
           ...headers.filter(([name]) => /^(sec-websocket-.*|host)$/i.test(name)),
@@ -194,9 +221,38 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
         ],
         headersBack: (headers) => headers.filter(([name]) => /^sec-websocket-/i.test(name)),
       },
-      (error) => refuse(socket, error),
+      (error) => {
+        // A page asks again and again and shows no more than that it waits.
+        log.warn("a browser's socket did not reach its host", { host_id: hostId, port }, error);
+        refuse(socket, error);
+      },
     );
   }
+
+  /** Browsers' sockets to hosts, with what they were granted. */
+  const granted = new Set<{ caller: Caller; hostId: string; rights: string; end: () => void }>();
+
+  /** A socket that was granted more than its person has now ends; the page connects anew, with what is left. */
+  async function recheckSockets(event: Changed): Promise<void> {
+    if (event.kind !== "project" && event.kind !== "user") return;
+    for (const one of [...granted]) {
+      if (event.kind === "user" && event.id !== one.caller.account_id) continue;
+      if (event.kind === "project" && !one.rights.includes(event.id)) continue;
+      const before = JSON.parse(one.rights) as ProjectRight[];
+      const after = await deps.projects.onHost(one.caller, one.hostId);
+      const same = before.every(
+        (right) =>
+          JSON.stringify(right) ===
+          JSON.stringify(after.find((other) => other.project_id === right.project_id)),
+      );
+      if (!same) one.end();
+    }
+  }
+  deps.events.onChanged((event) => {
+    recheckSockets(event).catch((error: unknown) =>
+      log.error("sockets were not looked at again", event, error),
+    );
+  });
 
   function refuse(socket: Duplex, error: unknown): void {
     const problem = toProblem(error);

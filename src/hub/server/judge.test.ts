@@ -47,6 +47,21 @@ describe("what is refused", () => {
       "request.not-same-origin",
     ],
     [
+      "a form that would upload",
+      { kind: "files", method: "POST", hasBody: true, contentType: "multipart/form-data; boundary=x" },
+      "request.not-upload",
+    ],
+    [
+      "an upload from a project's page",
+      { kind: "files", method: "PATCH", secFetchSite: "same-site" },
+      "request.not-same-origin",
+    ],
+    [
+      "a file as a picture on another site",
+      { kind: "files", secFetchSite: "cross-site", secFetchMode: "no-cors" },
+      "request.not-same-origin",
+    ],
+    [
       "a key beside a cookie, from elsewhere",
       { hasBearer: true, secFetchSite: "cross-site" },
       "request.not-same-origin",
@@ -62,10 +77,26 @@ describe("what is served", () => {
       "a change as JSON",
       { method: "POST", hasBody: true, contentType: "application/json", origin: "https://hub.lan:9200" },
     ],
+    [
+      "a part of an upload",
+      { kind: "files", method: "PATCH", hasBody: true, contentType: "application/offset+octet-stream" },
+    ],
+    ["an upload's announcement", { kind: "files", method: "POST" }],
     ["a top-level navigation from elsewhere", { secFetchMode: "navigate", secFetchSite: "cross-site" }],
     ["an API key alone", { hasBearer: true, hasCookie: false, secFetchSite: undefined }],
     ["our own WebSocket", { upgrade: true, origin: "https://hub.lan:9200" }],
     ["a machine that pairs", { kind: "public", method: "POST", secFetchSite: undefined, hasCookie: false }],
   ];
   for (const [name, change] of cases) test(name, () => expect(judge(change)).toBeUndefined());
+});
+
+test("a door at the far end of a tunnel goes by its names, whatever port is there, and by no other name", () => {
+  const door: Door = { scheme: "https", hosts: new Set(["127.0.0.1:9205"]), anyPort: true };
+  const get = (host: string) => judgeRequest({ ...good, host, kind: "public" }, door)?.code;
+  expect(get("127.0.0.1:9004")).toBeUndefined();
+  expect(get("127.0.0.1")).toBeUndefined();
+  expect(get("evil.example:9205")).toBe("request.wrong-host");
+  expect(
+    judgeRequest({ ...good, host: "127.0.0.1:9004", kind: "public" }, { ...door, anyPort: false })?.code,
+  ).toBe("request.wrong-host");
 });

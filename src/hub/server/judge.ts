@@ -3,6 +3,7 @@
  * another port of the same name: so a cookie alone proves nothing, and the browser's own word on where a request
  * comes from (Sec-Fetch-Site, Origin) is demanded for whatever reads or changes something. Pure.
  */
+import { UPLOAD_CONTENT_TYPE } from "../../contract/files-http.ts";
 import type { ProblemDetails } from "../../core/errors.ts";
 
 export interface RequestShape {
@@ -17,14 +18,22 @@ export interface RequestShape {
   hasCookie: boolean;
   hasBearer: boolean;
   upgrade: boolean;
-  /** `api`: reads or changes something. `public`: for machines and anybody. `page`: the UI's own files. */
-  kind: "api" | "public" | "page";
+  /** `api`, `files`: reads or changes something. `public`: for machines and anybody. `page`: the UI's own files. */
+  kind: "api" | "files" | "public" | "page";
 }
 
 export interface Door {
   scheme: "http" | "https";
   /** `Host` values that are ours, lower case, with port. */
   hosts: ReadonlySet<string>;
+  /** It is reached at the far end of a tunnel, where it has another port: the names count alone. */
+  anyPort?: boolean;
+}
+
+function isOurs(host: string, door: Door): boolean {
+  if (door.hosts.has(host)) return true;
+  const name = host.replace(/:\d+$/, "");
+  return door.anyPort === true && [...door.hosts].some((one) => one.replace(/:\d+$/, "") === name);
 }
 
 function refuse(code: string, status: number, title: string, why: string, fix: string): ProblemDetails {
@@ -34,7 +43,7 @@ function refuse(code: string, status: number, title: string, why: string, fix: s
 /** undefined: it may be served. */
 export function judgeRequest(request: RequestShape, door: Door): ProblemDetails | undefined {
   const host = request.host?.toLowerCase();
-  if (host === undefined || !door.hosts.has(host)) {
+  if (host === undefined || !isOurs(host, door)) {
     return refuse(
       "request.wrong-host",
       421,
@@ -82,6 +91,17 @@ export function judgeRequest(request: RequestShape, door: Door): ProblemDetails 
     );
   }
   const changes = request.method !== "GET" && request.method !== "HEAD";
+  if (request.kind === "files") {
+    // No form can send this one: what a browser posts to us on its own is never an upload.
+    if (!changes || !request.hasBody || request.contentType === UPLOAD_CONTENT_TYPE) return undefined;
+    return refuse(
+      "request.not-upload",
+      415,
+      "An upload has a type of its own",
+      `Content-Type is ${request.contentType ?? "missing"}.`,
+      `Send ${UPLOAD_CONTENT_TYPE}, as tus clients do.`,
+    );
+  }
   if (changes && request.hasBody && !/^application\/json\b/i.test(request.contentType ?? "")) {
     return refuse(
       "request.not-json",

@@ -6,6 +6,7 @@ import { loadConfig } from "../../core/config.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { cleanEnv, exec } from "../../core/exec.ts";
 import { logger } from "../../core/log.ts";
+import { serviceNotifier } from "../../core/notify.ts";
 import { ensureDir, hubPaths } from "../../core/paths.ts";
 import { derivePorts, portInUse, portOwner } from "../../core/ports.ts";
 import { writeFileAtomic } from "../../core/state-file.ts";
@@ -57,6 +58,7 @@ export default command({
       });
     }
     if (args.check) return;
+    serviceNotifier().ready("waiting for the first machine that joins");
     while (!existsSync(files.needed)) await Bun.sleep(WAIT_MS);
     await keepRunning(sshd, files.config, port, args["keep-sessions"] === true);
   },
@@ -73,6 +75,7 @@ async function keepRunning(
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       ending = true;
+      serviceNotifier().stopping();
       listener?.kill("SIGTERM");
     });
   }
@@ -88,11 +91,13 @@ async function keepRunning(
       stdout: "inherit",
       stderr: "inherit",
     });
+    serviceNotifier().status(`OpenSSH listens on port ${port}`);
     const code = await listener.exited;
     if (ending) {
       if (!keepSessions) endSessions(port);
       process.exit(0);
     }
+    serviceNotifier().status(`OpenSSH ended with status ${code}; starting it again`);
     // Only the listener ended: sessions are processes of their own, and a restart cuts nobody.
     log.warn("sshd ended; starting it again", { code });
     await Bun.sleep(RESTART_MS);

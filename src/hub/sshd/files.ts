@@ -1,12 +1,20 @@
 /** Writes what sshd reads. authorized_keys follows the database: sshd reads it at each login, so no reload is needed. */
-import { chmodSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CodedError, EX } from "../../core/errors.ts";
 import type { HubPaths } from "../../core/paths.ts";
 import { ensureDir } from "../../core/paths.ts";
 import { type KeyPair, loadOrCreateKeyPair } from "../../core/ssh-keys.ts";
 import { writeFileAtomic } from "../../core/state-file.ts";
-import { type KeyPaths, type PairingKey, renderAuthorizedKeys, type TunnelKey } from "./render.ts";
+import jumpSession from "./jump-session.sh" with { type: "text" };
+import {
+  type BackupKey,
+  type JumpKey,
+  type KeyPaths,
+  type PairingKey,
+  renderAuthorizedKeys,
+  type TunnelKey,
+} from "./render.ts";
 import { endSessions, recordedSession } from "./sessions.ts";
 import tunnelSession from "./tunnel-session.sh" with { type: "text" };
 
@@ -15,7 +23,8 @@ export interface SshdFiles {
   hostKey: string;
   authorizedKeys: string;
   tunnelSession: string;
-  /** There while a host tunnels or a join token lives: `cocalc-hub sshd` waits for it. */
+  jumpSession: string;
+  /** There while a host tunnels, a join token lives or somebody may jump: `cocalc-hub sshd` waits for it. */
   needed: string;
 }
 
@@ -25,6 +34,7 @@ export function sshdFiles(paths: HubPaths): SshdFiles {
     hostKey: join(paths.ssh, "host_ed25519"),
     authorizedKeys: join(paths.ssh, "authorized_keys"),
     tunnelSession: join(paths.ssh, "tunnel-session"),
+    jumpSession: join(paths.ssh, "jump-session"),
     needed: join(paths.run, "sshd-needed"),
   };
 }
@@ -35,8 +45,13 @@ export function prepareSshdFiles(paths: HubPaths): KeyPair {
   ensureDir(paths.run);
   const files = sshdFiles(paths);
   const pair = loadOrCreateKeyPair(files.hostKey, "cocalc-hub");
-  writeFileAtomic(files.tunnelSession, tunnelSession, 0o700);
-  chmodSync(files.tunnelSession, 0o700);
+  for (const [path, text] of [
+    [files.tunnelSession, tunnelSession],
+    [files.jumpSession, jumpSession],
+  ] as const) {
+    writeFileAtomic(path, text, 0o700);
+    chmodSync(path, 0o700);
+  }
   checkOwnership(paths.ssh);
   return pair;
 }
@@ -60,15 +75,26 @@ export function writeAuthorizedKeys(
   tunnels: TunnelKey[],
   pairings: PairingKey[],
   options: Pick<KeyPaths, "pairCommand" | "httpsPort">,
+  backups: BackupKey[] = [],
+  jumps: JumpKey[] = [],
 ): void {
   const files = sshdFiles(paths);
-  const text = renderAuthorizedKeys(tunnels, pairings, {
-    ...options,
-    tunnelSession: files.tunnelSession,
-    runDir: paths.run,
-  });
-  writeFileAtomic(files.authorizedKeys, text);
-  if (tunnels.length + pairings.length > 0) writeFileAtomic(files.needed, "");
+  const text = renderAuthorizedKeys(
+    tunnels,
+    pairings,
+    {
+      ...options,
+      tunnelSession: files.tunnelSession,
+      jumpSession: files.jumpSession,
+      runDir: paths.run,
+    },
+    backups,
+    jumps,
+  );
+  // Whatever changes in a project calls this: an fsync each time would be one too many.
+  if (!existsSync(files.authorizedKeys) || readFileSync(files.authorizedKeys, "utf8") !== text)
+    writeFileAtomic(files.authorizedKeys, text);
+  if (tunnels.length + pairings.length + backups.length + jumps.length > 0) writeFileAtomic(files.needed, "");
 }
 
 /**

@@ -60,14 +60,21 @@ test("authorized_keys: every line begins with restrict, and names exactly what i
     [{ token_id: "t1", public_key: "ssh-ed25519 BBB", expires_at: "2026-11-24T12:30:00.123Z" }],
     {
       tunnelSession: "/data/ssh/tunnel-session",
+      jumpSession: "/data/ssh/jump-session",
       runDir: "/data/run",
       pairCommand: (id) => `exec '/bin/cocalc-hub' pair-handshake --token ${id}`,
       httpsPort: 9200,
     },
+    [],
+    [
+      { type: "ssh-rsa", blob: "CCC", ports: [9300, 9301] },
+      { type: "ssh-ed25519", blob: "DDD", ports: [] },
+    ],
   );
   expect(text).toBe(
     `restrict,port-forwarding,command="exec /data/ssh/tunnel-session /data/run/tunnel-h1",permitlisten="127.0.0.1:10300",permitlisten="0.0.0.0:9300",permitopen="127.0.0.1:9200" ssh-ed25519 AAA host h1
 restrict,expiry-time="20261124123000Z",command="exec '/bin/cocalc-hub' pair-handshake --token t1" ssh-ed25519 BBB pairing t1
+restrict,port-forwarding,command="exec /data/ssh/jump-session",permitlisten="no-listen.invalid:1",permitopen="127.0.0.1:9300",permitopen="127.0.0.1:9301" ssh-rsa CCC jump
 `,
   );
 });

@@ -73,9 +73,26 @@ export interface PairingKey {
   /** ISO time. */
   expires_at: string;
 }
+/** A host's key for its backups. */
+export interface BackupKey {
+  host_id: string;
+  public_key: string;
+  /** The jail, a line for `sh -c`. */
+  command: string;
+  /** ISO time after which sshd refuses it: for a key lent to read another repository. */
+  expires_at?: string;
+}
+/** A person's key, which passes through to the SSH ports of the hosts with that person's projects. */
+export interface JumpKey {
+  type: string;
+  blob: string;
+  ports: number[];
+}
 export interface KeyPaths {
   /** The tunnel's forced command. */
   tunnelSession: string;
+  /** That of people's keys. */
+  jumpSession: string;
   /** Directory of the sessions' pid files. */
   runDir: string;
   /** The pairing's forced command, a line for `sh -c`. */
@@ -97,7 +114,13 @@ export function tunnelPidFile(runDir: string, hostId: string): string {
  * Every line begins with `restrict`: measured, a key without it runs commands and reads files on the hub. Listen
  * addresses must be written exactly as the client asks: `localhost` or `*` would not match.
  */
-export function renderAuthorizedKeys(tunnels: TunnelKey[], pairings: PairingKey[], paths: KeyPaths): string {
+export function renderAuthorizedKeys(
+  tunnels: TunnelKey[],
+  pairings: PairingKey[],
+  paths: KeyPaths,
+  backups: BackupKey[] = [],
+  jumps: JumpKey[] = [],
+): string {
   const lines = tunnels.map((key) =>
     [
       "restrict,port-forwarding",
@@ -110,6 +133,24 @@ export function renderAuthorizedKeys(tunnels: TunnelKey[], pairings: PairingKey[
   for (const key of pairings) {
     lines.push(
       `restrict,expiry-time="${expiry(key.expires_at)}",command="${optionText(paths.pairCommand(key.token_id))}" ${key.public_key} pairing ${key.token_id}`,
+    );
+  }
+  for (const key of backups) {
+    const until = key.expires_at === undefined ? "" : `expiry-time="${expiry(key.expires_at)}",`;
+    lines.push(
+      `restrict,${until}command="${optionText(key.command)}" ${key.public_key} backup ${key.host_id}`,
+    );
+  }
+  for (const key of jumps) {
+    if (key.ports.length === 0) continue;
+    lines.push(
+      [
+        "restrict,port-forwarding",
+        `command="${optionText(`exec ${shellWord(paths.jumpSession)}`)}"`,
+        // `port-forwarding` allows -R as well, and there is no word for “none”: a name that never resolves is.
+        'permitlisten="no-listen.invalid:1"',
+        `${key.ports.map((port) => `permitopen="127.0.0.1:${port}"`).join(",")} ${key.type} ${key.blob} jump`,
+      ].join(","),
     );
   }
   return `${lines.join("\n")}\n`;

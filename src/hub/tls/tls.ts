@@ -1,8 +1,10 @@
 /**
- * The hub's TLS: a certificate of the admin's (`tls/cert.pem` and `tls/key.pem`), or a leaf of the hub's own CA. The
- * leaf's key is kept over renewals, so that the pin in a printed join line holds; hosts pin the CA. Made with openssl.
+ * The hub's certificates. For people: the admin's own (`tls/cert.pem` and `tls/key.pem`), or a leaf of the hub's CA for
+ * all its names. For machines, which pin that CA when they are paired: always a leaf of it, for loopback, where their
+ * tunnels end, so that no change of names or certificates cuts a host off. Keys are kept over renewals, so that the pin
+ * in a printed join line holds. Made with openssl.
  */
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -23,15 +25,20 @@ const RENEW_BEFORE_MS = 30 * 86_400_000;
  */
 const PRIVATE_NAMES = ["localhost", "local", "lan", "internal", "home.arpa"];
 
-export interface Tls {
-  caPem: string;
+export interface Certificate {
   certPem: string;
   keyPem: string;
   /** base64 SHA-256 of the leaf's SubjectPublicKeyInfo, as `curl --pinnedpubkey sha256//…` takes it. */
   pin: string;
   notAfter: Date;
-  /** The admin's own certificate rather than one of the hub's CA. */
-  own: boolean;
+}
+
+export interface Tls {
+  /** What machines pin: the CA as it was made first. */
+  caPem: string;
+  /** What a browser can be told to trust; none when the admin's own certificate is shown to people. */
+  people: Certificate & { caPem: string | undefined };
+  machines: Certificate;
 }
 
 async function openssl(args: string[], stdin?: string): Promise<string> {
@@ -65,14 +72,12 @@ export function spkiPin(certPem: string): string {
   return createHash("sha256").update(spki).digest("base64");
 }
 
-function describe(certPem: string, keyPem: string, caPem: string, own: boolean): Tls {
+function describe(certPem: string, keyPem: string): Certificate {
   return {
-    caPem,
     certPem,
     keyPem,
     pin: spkiPin(certPem),
     notAfter: new Date(new X509Certificate(certPem).validTo),
-    own,
   };
 }
 
@@ -84,14 +89,24 @@ async function makeKey(path: string): Promise<void> {
   );
 }
 
-function constraints(names: string[]): string {
-  const hosts = names.filter((name) => isIP(name) === 0);
-  return [...new Set([...PRIVATE_NAMES, ...hosts])].map((name) => `permitted;DNS:${name}`).join(",");
+function permittedNames(names: readonly string[]): string[] {
+  return [
+    ...new Set([
+      ...PRIVATE_NAMES,
+      ...names.filter((name) => isIP(name) === 0).map((name) => name.replace(/^\*\./, "")),
+    ]),
+  ].sort();
 }
 
-async function makeCa(dir: string, names: string[]): Promise<void> {
+/** Whether a name constraint of `permitted` lets `name` through: the name itself or one below it. */
+export function isPermitted(name: string, permitted: readonly string[]): boolean {
+  return isIP(name) !== 0 || permitted.some((one) => name === one || name.endsWith(`.${one}`));
+}
+
+async function makeCa(dir: string, file: string, names: string[]): Promise<void> {
   const key = join(dir, "ca-key.pem");
   await makeKey(key);
+  const permitted = permittedNames(names);
   const pem = await openssl([
     "req",
     "-x509",
@@ -107,16 +122,17 @@ async function makeCa(dir: string, names: string[]): Promise<void> {
     "-addext",
     "keyUsage=critical,keyCertSign,cRLSign",
     "-addext",
-    `nameConstraints=critical,${constraints(names)}`,
+    `nameConstraints=critical,${permitted.map((name) => `permitted;DNS:${name}`).join(",")}`,
   ]);
-  writeFileAtomic(join(dir, "ca.pem"), pem, 0o644);
+  writeFileAtomic(join(dir, `${file}.pem`), pem, 0o644);
+  writeStateFile(join(dir, `${file}.json`), { permitted });
 }
 
-async function makeLeaf(dir: string, names: string[]): Promise<void> {
-  const key = join(dir, "leaf-key.pem");
+async function makeLeaf(dir: string, file: string, ca: string, names: string[]): Promise<void> {
+  const key = join(dir, `${file}-key.pem`);
   await makeKey(key);
   const san = names.map((name) => `${isIP(name) === 0 ? "DNS" : "IP"}:${name}`).join(",");
-  const extensions = join(dir, "leaf.ext");
+  const extensions = join(dir, `${file}.ext`);
   writeFileAtomic(
     extensions,
     [
@@ -127,7 +143,7 @@ async function makeLeaf(dir: string, names: string[]): Promise<void> {
       "",
     ].join("\n"),
   );
-  const request = join(dir, "leaf.csr");
+  const request = join(dir, `${file}.csr`);
   await openssl(["req", "-new", "-key", key, "-subj", "/CN=CoCalc Launchpad hub", "-out", request]);
   const pem = await openssl([
     "x509",
@@ -135,7 +151,7 @@ async function makeLeaf(dir: string, names: string[]): Promise<void> {
     "-in",
     request,
     "-CA",
-    join(dir, "ca.pem"),
+    ca,
     "-CAkey",
     join(dir, "ca-key.pem"),
     "-set_serial",
@@ -146,40 +162,86 @@ async function makeLeaf(dir: string, names: string[]): Promise<void> {
     "-extfile",
     extensions,
   ]);
-  writeFileAtomic(join(dir, "leaf.pem"), pem, 0o644);
+  writeFileAtomic(join(dir, `${file}.pem`), pem, 0o644);
   rmSync(request, { force: true });
-  writeStateFile(join(dir, "leaf.json"), { names });
+  writeStateFile(join(dir, `${file}.json`), { names, ca: fingerprintOf(ca) });
 }
 
-/** `names` are DNS names and addresses by which the hub is reached. */
-export async function loadTls(dir: string, names: string[]): Promise<Tls> {
-  ensureDir(dir);
-  const own = { cert: join(dir, "cert.pem"), key: join(dir, "key.pem") };
-  if (existsSync(own.cert) && existsSync(own.key)) {
-    const cert = readFileSync(own.cert, "utf8");
-    return describe(cert, readFileSync(own.key, "utf8"), cert, true);
-  }
-  const ca = join(dir, "ca.pem");
-  const leaf = join(dir, "leaf.pem");
-  if (!existsSync(ca)) await makeCa(dir, names);
+const fingerprintOf = (file: string) => new X509Certificate(readFileSync(file)).fingerprint256;
+
+/** A leaf for these names that is good for another month, made when there is none. */
+async function leaf(dir: string, file: string, ca: string, names: string[]): Promise<Certificate> {
+  const cert = join(dir, `${file}.pem`);
   const wanted = [...new Set(names)].sort();
   let fresh = false;
-  if (existsSync(leaf)) {
+  if (existsSync(cert)) {
     try {
-      const had = JSON.parse(readFileSync(join(dir, "leaf.json"), "utf8")) as { names: string[] };
-      const { validTo } = new X509Certificate(readFileSync(leaf, "utf8"));
+      const had = JSON.parse(readFileSync(join(dir, `${file}.json`), "utf8")) as {
+        names: string[];
+        ca: string;
+      };
+      const { validTo } = new X509Certificate(readFileSync(cert, "utf8"));
       fresh =
+        had.ca === fingerprintOf(ca) &&
         JSON.stringify(had.names) === JSON.stringify(wanted) &&
         Date.parse(validTo) - Date.now() > RENEW_BEFORE_MS;
     } catch {
-      renameSync(leaf, `${leaf}.unreadable`);
+      renameSync(cert, `${cert}.unreadable`);
     }
   }
-  if (!fresh) await makeLeaf(dir, wanted);
-  return describe(
-    readFileSync(leaf, "utf8"),
-    readFileSync(join(dir, "leaf-key.pem"), "utf8"),
-    readFileSync(ca, "utf8"),
-    false,
-  );
+  if (!fresh) await makeLeaf(dir, file, ca, wanted);
+  return describe(readFileSync(cert, "utf8"), readFileSync(join(dir, `${file}-key.pem`), "utf8"));
+}
+
+function permittedBy(path: string): string[] {
+  try {
+    return (JSON.parse(readFileSync(path, "utf8")) as { permitted: string[] }).permitted;
+  } catch {
+    return []; // not known: made anew
+  }
+}
+
+/** The admin's own, when both files are there. Errors: `tls.own-unusable`. */
+function ownCertificate(dir: string): Certificate | undefined {
+  const [cert, key] = [join(dir, "cert.pem"), join(dir, "key.pem")];
+  if (!existsSync(cert) || !existsSync(key)) return undefined;
+  const certPem = readFileSync(cert, "utf8");
+  const keyPem = readFileSync(key, "utf8");
+  try {
+    if (!new X509Certificate(certPem).checkPrivateKey(createPrivateKey(keyPem)))
+      throw new Error("the key is not that of the first certificate in cert.pem");
+    return describe(certPem, keyPem);
+  } catch (error) {
+    throw new CodedError(
+      {
+        code: "tls.own-unusable",
+        title: `The certificate in ${cert} cannot be used`,
+        why: messageOf(error),
+        fix: "cert.pem holds the hub's certificate first, then its chain; key.pem its private key, without a passphrase. Without both files the hub makes its own.",
+        exit: EX.CONFIG,
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** `names` are DNS names and addresses by which the hub is reached. Called again, it renews what must be renewed. */
+export async function loadTls(dir: string, names: string[]): Promise<Tls> {
+  ensureDir(dir);
+  const ca = join(dir, "ca.pem");
+  if (!existsSync(ca)) await makeCa(dir, "ca", names);
+  const caPem = readFileSync(ca, "utf8");
+  const machines = await leaf(dir, "machines", ca, ["localhost", "127.0.0.1"]);
+  const own = ownCertificate(dir);
+  if (own) return { caPem, machines, people: { ...own, caPem: undefined } };
+  // A name that the first CA may not speak for: a second certificate of the same CA key may. Machines keep the first.
+  let peopleCa = "ca";
+  if (!names.every((name) => isPermitted(name, permittedBy(join(dir, "ca.json"))))) {
+    peopleCa = "ca-people";
+    const permitted = permittedBy(join(dir, "ca-people.json"));
+    if (!names.every((name) => isPermitted(name, permitted))) await makeCa(dir, peopleCa, names);
+  }
+  const file = join(dir, `${peopleCa}.pem`);
+  const people = await leaf(dir, "people", file, names);
+  return { caPem, machines, people: { ...people, caPem: readFileSync(file, "utf8") } };
 }

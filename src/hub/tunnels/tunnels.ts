@@ -127,6 +127,11 @@ export function createTunnels(deps: {
 
   return {
     start: () => void round(),
+    /** Does not wait for the next round. */
+    echoNow() {
+      clearTimeout(timer);
+      void round();
+    },
     stop() {
       ended = true;
       clearTimeout(timer);

@@ -11,7 +11,7 @@ import { logger } from "../../core/log.ts";
 import { ensureDir, hubPaths } from "../../core/paths.ts";
 import { checkPortsFree, derivePorts } from "../../core/ports.ts";
 import { ensureServiceUser, giveDir, isRoot, type ServiceUser } from "../../core/service-users.ts";
-import { type ChildSpec, supervise } from "../../core/supervise.ts";
+import { type ChildSpec, childArgv, STOP_GRACE_MS, signalGroup, supervise } from "../../core/supervise.ts";
 import { findProgram } from "../sshd/programs.ts";
 import { HUB_USER } from "./users.ts";
 
@@ -40,6 +40,15 @@ export default command({
       product: args.product,
     });
     for (const warning of warnings) log.warn(warning);
+    if (config.product === "plus") {
+      throw new CodedError({
+        code: "product.other-command",
+        title: "Plus has a command of its own",
+        fix: "It needs neither sshd nor a service user.",
+        command: "cocalc-hub plus",
+        exit: EX.USAGE,
+      });
+    }
     if (config.product !== "launchpad") {
       throw new CodedError({
         code: "product.not-built",
@@ -80,13 +89,16 @@ export default command({
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });
-    supervisor.start(child("hub", [self, "serve", ...flags]));
+    let image: Awaited<ReturnType<typeof startHost>>;
+    const cannot = cannotStart();
+    supervisor.start({ ...child("hub", [self, "serve", ...flags]), onEnd: cannot.onEnd });
     supervisor.start(child("sshd", [self, "sshd", ...flags]));
     try {
-      const api = await ready(paths.socket);
+      const api = await Promise.race([ready(paths.socket), cannot.promise]);
+      cannot.over();
       await printUrls(api);
       if (!args["no-host"]) {
-        await startHost({
+        image = await startHost({
           api,
           dataDir: hostDataDir(args["data-dir"]),
           basePort: config.base_port,
@@ -98,6 +110,7 @@ export default command({
       await stopped;
       say("stopping …");
     } finally {
+      await image?.stop();
       await supervisor.stop();
       lock.release();
     }
@@ -118,6 +131,38 @@ async function prepareDirs(dir: string, inside: string[], user: ServiceUser | un
 
 function ensureDirPassable(dir: string): void {
   if (!existsSync(dir)) ensureDir(dir, 0o755);
+}
+
+/**
+ * A hub that ends twice before it ever answered will not do better the tenth time: its own words stand above, and its
+ * status becomes that of `up`. Once it has answered it is started again for ever.
+ */
+function cannotStart() {
+  let ends = 0;
+  let over = false;
+  let reject: (error: CodedError) => void = () => {};
+  const promise = new Promise<never>((_resolve, no) => {
+    reject = no;
+  });
+  return {
+    promise,
+    over() {
+      over = true;
+    },
+    onEnd(code: number) {
+      ends += 1;
+      if (over || ends < 2) return;
+      reject(
+        new CodedError({
+          code: "hub.cannot-start",
+          title: "The hub cannot start",
+          why: `It ended twice with status ${code} before it answered.`,
+          fix: "Its own words are above; they name the cause.",
+          exit: code >= 64 && code <= 78 ? code : EX.SOFTWARE,
+        }),
+      );
+    },
+  };
 }
 
 async function ready(socket: string): Promise<ApiClient> {
@@ -151,14 +196,14 @@ async function startHost(options: {
   images: string;
   user: ServiceUser | undefined;
   supervisor: ReturnType<typeof supervise>;
-}): Promise<void> {
+}): Promise<{ stop(): Promise<void> } | undefined> {
   const binary = join(dirname(process.execPath), HOST_BINARY);
   if (!existsSync(binary)) {
     log.warn(`there is no ${binary}: this machine does not become a host`);
-    return;
+    return undefined;
   }
   const dirFlag = options.dataDir ? ["--data-dir", options.dataDir] : [];
-  if (!(await options.api.local.hasLocalHost()).there) {
+  if (!(await isOwnHost(options.api, binary, dirFlag))) {
     const { token } = await options.api.local.joinToken();
     const joined = await exec([binary, "join", "--token-stdin", ...dirFlag], {
       stdin: token,
@@ -166,33 +211,63 @@ async function startHost(options: {
     });
     if (joined.code !== 0) {
       log.error("this machine could not become a host of its own hub", { said: joined.stderr.trim() });
-      return;
+      return undefined;
     }
   }
   options.supervisor.start({
     name: "project-host",
     argv: [binary, "up", ...dirFlag, "--base-port", String(options.basePort)],
   });
-  if (!existsSync(join(options.images, "base.json"))) {
-    say("Making the base image that projects start from; this takes about a minute, once …");
-    void makeImage(binary, options.images, options.user);
-  }
+  if (existsSync(join(options.images, "base.json"))) return undefined;
+  say("Making the base image that projects start from; this takes about a minute, once …");
+  return makeImage(binary, options.images, options.user);
 }
 
-async function makeImage(binary: string, images: string, user: ServiceUser | undefined): Promise<void> {
-  const proc = Bun.spawn([binary, "make-base-image", "--dir", images], {
+/** Whether this machine's key is the one that the hub knows its own machine by: its state may have been lost. */
+async function isOwnHost(api: ApiClient, binary: string, dirFlag: string[]): Promise<boolean> {
+  const own = (await api.hosts.list()).find((host) => host.type.kind === "local");
+  if (!own) return false;
+  const said = await exec([binary, "status", "--json", ...dirFlag]);
+  if (said.code !== 0) {
+    // A damaged state file was kept aside: it joins again, with the same key as the same host.
+    log.error("this machine's own state as a host cannot be read; it is paired anew", {
+      said: said.stdout.trim() || said.stderr.trim(),
+    });
+    return false;
+  }
+  const status = JSON.parse(said.stdout) as { paired: boolean; key_fingerprint: string | null };
+  return status.paired && status.key_fingerprint === own.key_fingerprint;
+}
+
+/** Goes on beside all else; `stop` ends it and waits until what it was making is gone. */
+function makeImage(binary: string, images: string, user: ServiceUser | undefined): { stop(): Promise<void> } {
+  const argv = childArgv({ name: "base image", argv: [binary, "make-base-image", "--dir", images] });
+  const proc = Bun.spawn(argv, {
     cwd: "/",
     env: cleanEnv(),
     stdin: "ignore",
-    stdout: "pipe",
+    stdout: "ignore",
     stderr: "pipe",
   });
-  const said = new Response(proc.stderr).text();
-  const code = await proc.exited;
-  if (code !== 0) {
-    log.error("the base image could not be made: projects cannot start", { said: (await said).slice(-2000) });
-    return;
-  }
-  if (user) await exec(["chown", "-R", `${user.uid}:${user.gid}`, images]);
-  say("The base image is ready.");
+  let stopping = false;
+  const done = (async () => {
+    const said = await new Response(proc.stderr).text();
+    const code = await proc.exited;
+    if (stopping) return;
+    if (code !== 0) {
+      log.error("the base image could not be made: projects cannot start", { said: said.slice(-2000) });
+      return;
+    }
+    if (user) await exec(["chown", "-R", `${user.uid}:${user.gid}`, images]);
+    say("The base image is ready.");
+  })();
+  return {
+    async stop() {
+      stopping = true;
+      signalGroup(proc.pid, "SIGTERM");
+      const late = setTimeout(() => signalGroup(proc.pid, "SIGKILL"), STOP_GRACE_MS);
+      await done;
+      clearTimeout(late);
+    },
+  };
 }

@@ -5,6 +5,7 @@ import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 
 import { useLocation } from "wouter";
 import type { Me } from "../../contract/api.ts";
 import { api, keys } from "../api.ts";
+import { adminPages } from "../views/nav.tsx";
 import { visible } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { useKeys } from "./keys.ts";
@@ -49,7 +50,8 @@ export function Palette({
   const [at, setAt] = useState(0);
   const [, go] = useLocation();
   const list = useRef<HTMLDivElement>(null);
-  const admin = me.role === "admin";
+  const plus = me.hub.product === "plus";
+  const hosts = me.role === "admin" && !plus;
   const projects = useQuery({ queryKey: keys.projects, queryFn: api.projects.list });
   const show = () => {
     setText("");
@@ -60,7 +62,8 @@ export function Palette({
     "Ctrl+K": show,
     "?": () => setHelp(true),
     "G P": () => go("/projects"),
-    ...(admin ? { "G H": () => go("/hosts"), "G E": () => go("/health") } : {}),
+    ...(hosts ? { "G H": () => go("/hosts") } : {}),
+    ...(me.role === "admin" ? { "G E": () => go("/health") } : {}),
   });
   const page = (name: string, icon: IconName, path: string): Command => ({
     id: path,
@@ -71,16 +74,8 @@ export function Palette({
   const all: Command[] = [
     ...commands,
     ...(projects.data ?? []).map((one) => page(visible(one.name), "folder", `/projects/${one.project_id}`)),
-    page("Projects", "folder", "/projects"),
-    ...(admin
-      ? [
-          page("Hosts", "host", "/hosts"),
-          page("Health", "health", "/health"),
-          page("People", "people", "/people"),
-          page("Audit log", "audit", "/audit"),
-          page("Settings", "settings", "/settings"),
-        ]
-      : []),
+    ...(plus ? [] : [page("Projects", "folder", "/projects")]),
+    ...adminPages(me).flatMap(({ label, icon, path }) => (label && icon ? [page(label, icon, path)] : [])),
     page("Account", "key", "/account"),
     { name: "Keys of this page", icon: "settings", run: () => setHelp(true) },
   ];

@@ -1,17 +1,24 @@
 import { useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { Link, useLocation } from "wouter";
 import type { ClientState } from "../../conat/client.ts";
 import type { Me } from "../../contract/api.ts";
 import { retryHub } from "../api.ts";
+import { adminPages } from "../views/nav.tsx";
 import { initials, visible } from "./format.ts";
 import { Icon, type IconName, Mark } from "./icons.tsx";
 import { Palette } from "./palette.tsx";
 
 function Nav({ to, icon, children }: { to: string; icon: IconName; children: ReactNode }): ReactNode {
   const [path] = useLocation();
+  const here = path.startsWith(to);
+  const link = useRef<HTMLAnchorElement>(null);
+  // On a narrow screen they are in one row that scrolls.
+  useEffect(() => {
+    if (here) link.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [here]);
   return (
-    <Link href={to} className="nav" aria-current={path.startsWith(to) ? "page" : undefined}>
+    <Link href={to} className="nav" aria-current={here ? "page" : undefined} ref={link}>
       <Icon name={icon} />
       {children}
     </Link>
@@ -52,38 +59,33 @@ export function Shell({
   children: ReactNode;
 }): ReactNode {
   const [path] = useLocation();
+  const pages = adminPages(me);
+  const plus = me.hub.product === "plus";
   return (
     <div className="shell">
       <nav className="side" aria-label="Main">
         <a className="skip" href="#page">
           Skip to the page
         </a>
-        <Link href="/projects" className="brand">
+        {/* Its name is for narrow screens, where the words are not shown. */}
+        <Link href="/projects" className="brand" aria-label={me.hub.name}>
           <Mark />
           <span>{me.hub.name}</span>
         </Link>
         <Palette me={me} />
         <Nav to="/projects" icon="folder">
-          Projects
+          {plus ? "Files and terminals" : "Projects"}
         </Nav>
-        {me.role === "admin" ? (
+        {pages.length > 0 ? (
           <>
             <div className="side-title">Administration</div>
-            <Nav to="/hosts" icon="host">
-              Hosts
-            </Nav>
-            <Nav to="/health" icon="health">
-              Health
-            </Nav>
-            <Nav to="/people" icon="people">
-              People
-            </Nav>
-            <Nav to="/audit" icon="audit">
-              Audit log
-            </Nav>
-            <Nav to="/settings" icon="settings">
-              Settings
-            </Nav>
+            {pages.map(({ path: to, label, icon }) =>
+              label && icon ? (
+                <Nav key={to} to={to} icon={icon}>
+                  {label}
+                </Nav>
+              ) : null,
+            )}
           </>
         ) : null}
         <div className="grow" />
@@ -98,7 +100,7 @@ export function Shell({
           </span>
           <span className="who">
             <bdi>{visible(me.name)}</bdi>
-            <span className="dim">{me.role === "admin" ? "Admin" : "User"}</span>
+            {plus ? null : <span className="dim">{me.role === "admin" ? "Admin" : "User"}</span>}
           </span>
         </Link>
       </nav>

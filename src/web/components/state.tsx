@@ -1,6 +1,7 @@
 /** State is a shape, a colour and a word, in that order of trust. */
 import type { ReactNode } from "react";
 import type { Check, HostState, ProjectState, Step } from "../../contract/api.ts";
+import type { AppState } from "../../contract/apps.ts";
 
 type Tone = "ok" | "busy" | "idle" | "warn" | "bad";
 type Shape = "disc" | "arc" | "dots" | "ring" | "triangle" | "struck" | "octagon" | "dashed" | "tick";
@@ -76,7 +77,7 @@ export function ProblemGlyph({ tone }: { tone: "bad" | "warn" }): ReactNode {
   return <Glyph tone={tone} shape={tone === "bad" ? "octagon" : "triangle"} />;
 }
 
-function State({
+export function State({
   tone,
   shape,
   word,
@@ -120,6 +121,17 @@ export function ProjectStateLabel({
   detail?: string | null;
 }): ReactNode {
   const [tone, shape, word] = PROJECT[state];
+  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+}
+
+const APP: Record<AppState, [Tone, Shape, string]> = {
+  running: ["ok", "disc", "Running"],
+  starting: ["busy", "arc", "Starting"],
+  stopped: ["idle", "ring", "Stopped"],
+  failed: ["bad", "octagon", "Failed"],
+};
+export function AppStateLabel({ state, detail }: { state: AppState; detail?: string }): ReactNode {
+  const [tone, shape, word] = APP[state];
   return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
 }
 

@@ -1,223 +1,266 @@
-/** Folders and files as a tree: what is open follows what programs change in it. */
-import { ActionIcon, Menu } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { type KeyboardEvent, type ReactNode, useEffect, useState } from "react";
-import { callProject } from "../../contract/project-client.ts";
-import type { FileInfo } from "../../contract/project-services.ts";
-import { queryClient } from "../api.ts";
+/** The tree of files: only the rows in view exist, keys and pointer as in a file manager. */
+import { ActionIcon } from "@mantine/core";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import {
+  type DragEvent,
+  type KeyboardEvent,
+  type MouseEvent,
+  type ReactNode,
+  useEffect,
+  useRef,
+  useState,
+} from "react";
 import { ErrorBlock } from "../components/blocks.tsx";
-import { askName, askYesNo, checkFileName } from "../components/dialogs.tsx";
 import { bytes, visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
-import type { HostConnection } from "../sockets/host-sockets.ts";
-import { download } from "./transfer.ts";
-import { watchPath } from "./watch.ts";
+import { actedOn, type Selection, selectOne, selectTo, toggle } from "./selection.ts";
+import { isFolder, parentOf, type Row, type TreeModel } from "./tree-model.ts";
 
-export interface FilesContext {
-  host: HostConnection;
-  projectId: string;
+/** Paths that are dragged within the tree. */
+export const DRAG_TYPE = "application/x-cocalc-paths";
+const ROW_PX = 26;
+const TOUCH_PX = 44;
+
+export interface MenuAt {
+  x: number;
+  y: number;
+  /** Undefined: of the folder that all is in. */
+  row: Extract<Row, { kind: "entry" }> | undefined;
+}
+
+export interface TreeProps {
+  model: TreeModel;
+  rows: readonly Row[];
+  selection: Selection;
+  select: (next: Selection) => void;
   open: (path: string) => void;
-  /** The path of the item that keys act on. */
-  selected: string;
-  select: (path: string, folder: boolean) => void;
-  expanded: ReadonlySet<string>;
-  expand: (path: string, open: boolean) => void;
-  hidden: boolean;
-  fail: (error: unknown) => void;
-  /** A file was renamed or deleted: its tab follows. */
-  moved: (from: string, to: string | undefined) => void;
+  menu: (at: MenuAt) => void;
+  rename: (path: string) => void;
+  trash: (paths: readonly string[]) => void;
+  /** `copy`, `cut` or `paste`. */
+  clip: (what: "copy" | "cut" | "paste", paths: readonly string[]) => void;
+  drop: (event: DragEvent, folder: string) => void;
+  isCut: (path: string) => boolean;
 }
 
-const isFolder = (file: FileInfo) => file.type === "directory" || file.target_type === "directory";
-export const joinPath = (folder: string, name: string) => (folder === "." ? name : `${folder}/${name}`);
-export const parentOf = (path: string) => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".");
-export const loadFolder = (projectId: string, path: string) =>
-  queryClient.invalidateQueries({ queryKey: ["files", projectId, path] });
-
-export function Folder({
-  path,
-  depth,
-  context,
-}: {
-  path: string;
-  depth: number;
-  context: FilesContext;
-}): ReactNode {
-  const { host, projectId, hidden } = context;
-  const list = useQuery({
-    queryKey: ["files", projectId, path],
-    queryFn: () => callProject(host.client, projectId, "files.list", { path, limit: 1000 }),
-    staleTime: 2_000,
+export function FileTree(props: TreeProps): ReactNode {
+  const { model, rows, selection, select } = props;
+  const area = useRef<HTMLDivElement>(null);
+  const [over, setOver] = useState<string>();
+  const wanted = useRef<string>(undefined);
+  const size = matchMedia("(pointer: coarse)").matches ? TOUCH_PX : ROW_PX;
+  const list = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => area.current,
+    estimateSize: () => size,
+    overscan: 15,
+    getItemKey: (index) => {
+      const row = rows[index];
+      if (row === undefined) return index;
+      return row.kind === "entry"
+        ? `e ${row.path}`
+        : `${row.kind} ${row.folder} ${row.kind === "waiting" ? row.index : ""}`;
+    },
   });
-  useEffect(
-    () => watchPath(host.client, projectId, path, () => void loadFolder(projectId, path)),
-    [host, projectId, path],
-  );
-  if (list.error && !list.data)
-    return (
-      <div style={{ padding: 8 }}>
-        <ErrorBlock error={list.error} />
-      </div>
-    );
-  const entries = (list.data?.entries ?? [])
-    .filter((entry) => hidden || !entry.name.startsWith("."))
-    .sort((a, b) => Number(isFolder(b)) - Number(isFolder(a)) || a.name.localeCompare(b.name));
-  const indent = { padding: `4px 8px 4px ${24 + depth * 14}px` };
-  return (
-    <>
-      {entries.map((entry, index) => (
-        <Entry
-          key={entry.name}
-          entry={entry}
-          folder={path}
-          depth={depth}
-          context={context}
-          // One stop for Tab: what is selected, or the first.
-          first={depth === 0 && index === 0}
-        />
-      ))}
-      {list.data && list.data.total > list.data.entries.length ? (
-        <div className="dim" style={indent}>
-          {list.data.total - list.data.entries.length} more are not shown
-        </div>
-      ) : null}
-      {list.data && entries.length === 0 ? (
-        <div className="dim" style={indent}>
-          {depth === 0 ? "No files yet: make one, or drop some here." : "empty"}
-        </div>
-      ) : null}
-    </>
-  );
-}
-
-interface EntryProps {
-  entry: FileInfo;
-  folder: string;
-  depth: number;
-  context: FilesContext;
-  first: boolean;
-}
-
-function Entry({ entry, folder, depth, context, first }: EntryProps): ReactNode {
-  const { host, projectId, fail } = context;
-  const [menu, setMenu] = useState(false);
-  const path = joinPath(folder, entry.name);
-  const name = visible(entry.name);
-  const isOne = isFolder(entry);
-  const expanded = context.expanded.has(path);
-  const attempt = async (what: () => Promise<unknown>) => {
-    try {
-      await what();
-      fail(undefined);
-    } catch (error) {
-      fail(error);
+  const items = list.getVirtualItems();
+  useEffect(() => {
+    for (const { index } of items) {
+      const row = rows[index];
+      if (row?.kind === "waiting") model.need(row);
     }
-    await loadFolder(projectId, folder);
+  });
+  // A row that was scrolled to for the keyboard exists only now.
+  useEffect(() => {
+    if (wanted.current === undefined) return;
+    const row = area.current?.querySelector<HTMLElement>(`[data-path="${CSS.escape(wanted.current)}"]`);
+    if (!row) return;
+    wanted.current = undefined;
+    row.focus();
+  });
+
+  const entryRows = () => rows.filter((row): row is Extract<Row, { kind: "entry" }> => row.kind === "entry");
+  const shown = () => entryRows().map(({ path }) => path);
+  const goTo = (path: string | undefined, extend: boolean) => {
+    if (path === undefined) return;
+    select(extend ? selectTo(selection, path, shown()) : selectOne(path));
+    wanted.current = path;
+    const at = rows.findIndex((row) => row.kind === "entry" && row.path === path);
+    list.scrollToIndex(at);
   };
-  const activate = () => {
-    context.select(path, isOne);
-    if (isOne) context.expand(path, !expanded);
-    else context.open(path);
+  const activate = (row: Extract<Row, { kind: "entry" }>) => {
+    select(selectOne(row.path));
+    if (isFolder(row.entry)) model.expand(row.path, !model.isExpanded(row.path));
+    else props.open(row.path);
   };
-  const rename = async () => {
-    const to = await askName({
-      title: `Rename ${name}`,
-      label: "New name",
-      initial: entry.name,
-      action: "Rename",
-      check: checkFileName,
-    });
-    if (to === undefined || to === entry.name) return;
-    await attempt(async () => {
-      await callProject(host.client, projectId, "files.rename", { from: path, to: joinPath(folder, to) });
-      context.moved(path, joinPath(folder, to));
-    });
+  const onClick = (event: MouseEvent, row: Extract<Row, { kind: "entry" }>) => {
+    if (event.shiftKey) select(selectTo(selection, row.path, shown()));
+    else if (event.ctrlKey || event.metaKey) select(toggle(selection, row.path));
+    else activate(row);
   };
-  const remove = async () => {
-    const yes = await askYesNo({
-      title: `Delete ${name}?`,
-      text: isOne ? "The folder goes with all that is in it. It cannot be undone." : "It cannot be undone.",
-      action: `Delete ${name}`,
-      danger: true,
-    });
-    if (!yes) return;
-    await attempt(async () => {
-      await callProject(host.client, projectId, "files.remove", { path, recursive: isOne });
-      context.moved(path, undefined);
-    });
-  };
-  const onKey = (event: KeyboardEvent) => {
-    const items = [
-      ...(event.currentTarget.closest('[role="tree"]')?.querySelectorAll<HTMLElement>('[role="treeitem"]') ??
-        []),
-    ];
-    const at = items.indexOf(event.currentTarget as HTMLElement);
-    if (event.key === "Enter" || event.key === " ") activate();
-    else if (event.key === "ArrowRight" && isOne && !expanded) context.expand(path, true);
-    else if (event.key === "ArrowLeft" && isOne && expanded) context.expand(path, false);
-    else if (event.key === "F2") void rename();
-    else if (event.key === "Delete") void remove();
-    else if (event.key === "ArrowDown" || event.key === "ArrowRight") items[at + 1]?.focus();
-    else if (event.key === "ArrowUp" || event.key === "ArrowLeft") items[at - 1]?.focus();
-    else if (event.key === "Home") items[0]?.focus();
-    else if (event.key === "End") items.at(-1)?.focus();
+  const onKey = (event: KeyboardEvent, row: Extract<Row, { kind: "entry" }>) => {
+    const all = entryRows();
+    const at = all.findIndex(({ path }) => path === row.path);
+    const one = isFolder(row.entry);
+    const expanded = model.isExpanded(row.path);
+    const acted = actedOn(selection, row.path);
+    const step = (to: number) => goTo(all[to]?.path, event.shiftKey);
+    if (event.ctrlKey || event.metaKey) {
+      const what = { c: "copy", x: "cut", v: "paste" }[event.key] as "copy" | "cut" | "paste" | undefined;
+      if (what !== undefined) props.clip(what, acted);
+      else if (event.key === "a") select({ paths: new Set(shown()), current: row.path, anchor: row.path });
+      else if (event.key === " ") select(toggle(selection, row.path));
+      else return;
+    } else if (event.key === "Enter" || event.key === " ") activate(row);
+    else if (event.key === "ArrowRight" && one && !expanded) model.expand(row.path, true);
+    else if (event.key === "ArrowLeft" && one && expanded) model.expand(row.path, false);
+    else if (event.key === "ArrowLeft") {
+      if (row.folder !== ".") goTo(row.folder, false);
+    } else if (event.key === "F2") props.rename(row.path);
+    else if (event.key === "Delete") props.trash(acted);
+    else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) {
+      const box = event.currentTarget.getBoundingClientRect();
+      props.menu({ x: box.left + 40, y: box.bottom, row });
+    } else if (event.key === "ArrowDown" || event.key === "ArrowRight") step(at + 1);
+    else if (event.key === "ArrowUp") step(at - 1);
+    else if (event.key === "PageDown") step(Math.min(all.length - 1, at + 20));
+    else if (event.key === "PageUp") step(Math.max(0, at - 20));
+    else if (event.key === "Home") step(0);
+    else if (event.key === "End") step(all.length - 1);
     else return;
     event.preventDefault();
   };
+
+  /** A file takes what its folder takes. */
+  const targetOf = (row: Row) => (row.kind === "entry" && isFolder(row.entry) ? row.path : row.folder);
+  const dragOver = (event: DragEvent, folder: string) => {
+    event.preventDefault();
+    event.stopPropagation();
+    const inside = event.dataTransfer.types.includes(DRAG_TYPE);
+    event.dataTransfer.dropEffect = inside && !event.ctrlKey ? "move" : "copy";
+    if (over !== folder) setOver(folder);
+  };
+  const dropOn = (event: DragEvent, folder: string) => {
+    event.preventDefault();
+    event.stopPropagation();
+    setOver(undefined);
+    props.drop(event, folder);
+  };
+
+  const first = rows.findIndex((row) => row.kind === "entry");
+  const currentShown = rows.some((row) => row.kind === "entry" && row.path === selection.current);
   return (
-    <>
-      <div
-        role="treeitem"
-        tabIndex={context.selected === path || (context.selected === "" && first) ? 0 : -1}
-        aria-selected={context.selected === path}
-        aria-expanded={isOne ? expanded : undefined}
-        aria-level={depth + 1}
-        style={{ paddingLeft: 6 + depth * 14 }}
-        onClick={activate}
-        onKeyDown={onKey}
-        onContextMenu={(event) => {
-          event.preventDefault();
-          setMenu(true);
-        }}
-      >
-        <span className="twist" data-open={expanded || undefined}>
-          {isOne ? <Icon name="chevron" size={12} /> : null}
-        </span>
-        <Icon name={isOne ? "folder" : "file"} />
-        <span className="name" title={`${visible(path)}${isOne ? "" : `, ${bytes(entry.size)}`}`}>
-          <bdi>{name}</bdi>
-        </span>
-        <Menu opened={menu} onChange={setMenu}>
-          <Menu.Target>
-            <ActionIcon
-              size="xs"
-              className="row-more"
-              tabIndex={-1}
-              aria-label={`More for ${name}`}
-              onClick={(event) => event.stopPropagation()}
-            >
-              <Icon name="more" size={12} />
-            </ActionIcon>
-          </Menu.Target>
-          <Menu.Dropdown onClick={(event) => event.stopPropagation()}>
-            {isOne ? null : (
-              <Menu.Item
-                leftSection={<Icon name="download" />}
-                onClick={() => void attempt(() => download(host.client, projectId, path))}
+    <div
+      ref={area}
+      className="tree"
+      role="tree"
+      aria-label="Files of the project"
+      aria-multiselectable
+      data-over={over === "." || undefined}
+      onDragOver={(event) => dragOver(event, ".")}
+      onDragLeave={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(undefined);
+      }}
+      onDrop={(event) => dropOn(event, ".")}
+      onContextMenu={(event) => {
+        event.preventDefault();
+        props.menu({ x: event.clientX, y: event.clientY, row: undefined });
+      }}
+    >
+      <div style={{ height: list.getTotalSize(), position: "relative" }} role="presentation">
+        {items.map(({ index, start }) => {
+          const row = rows[index];
+          if (row === undefined) return null;
+          const place = {
+            position: "absolute",
+            top: 0,
+            left: 0,
+            right: 0,
+            transform: `translateY(${start}px)`,
+          } as const;
+          if (row.kind !== "entry") {
+            return (
+              <div
+                key={row.kind === "waiting" ? `w ${row.folder} ${row.index}` : `n ${row.folder}`}
+                className="dim tree-note"
+                role="presentation"
+                style={{
+                  ...place,
+                  paddingLeft: 24 + row.depth * 14,
+                  height: row.kind === "waiting" ? size : undefined,
+                }}
               >
-                Download
-              </Menu.Item>
-            )}
-            <Menu.Item leftSection={<Icon name="pencil" />} onClick={() => void rename()}>
-              Rename
-            </Menu.Item>
-            <Menu.Item leftSection={<Icon name="trash" />} color="red" onClick={() => void remove()}>
-              Delete
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
+                {row.kind === "waiting" ? null : row.error ? <ErrorBlock error={row.error} /> : row.text}
+              </div>
+            );
+          }
+          const { entry, path, depth } = row;
+          const folder = isFolder(entry);
+          const name = visible(entry.name);
+          const target = targetOf(row);
+          return (
+            <div
+              key={path}
+              role="treeitem"
+              data-path={path}
+              tabIndex={selection.current === path || (!currentShown && index === first) ? 0 : -1}
+              aria-selected={selection.paths.has(path)}
+              aria-expanded={folder ? model.isExpanded(path) : undefined}
+              aria-level={depth + 1}
+              data-over={(over !== "." && over === target && folder) || undefined}
+              data-cut={props.isCut(path) || undefined}
+              style={{ ...place, paddingLeft: 6 + depth * 14 }}
+              draggable
+              onDragStart={(event) => {
+                const paths = actedOn(selection, path);
+                event.dataTransfer.setData(DRAG_TYPE, JSON.stringify(paths));
+                event.dataTransfer.effectAllowed = "copyMove";
+              }}
+              onDragOver={(event) => dragOver(event, target)}
+              onDrop={(event) => dropOn(event, target)}
+              onClick={(event) => onClick(event, row)}
+              onFocus={() => {
+                if (selection.current === "") select({ ...selection, current: path, anchor: path });
+              }}
+              onKeyDown={(event) => onKey(event, row)}
+              onContextMenu={(event) => {
+                event.preventDefault();
+                event.stopPropagation();
+                if (!selection.paths.has(path)) select(selectOne(path));
+                props.menu({ x: event.clientX, y: event.clientY, row });
+              }}
+            >
+              <span className="twist" data-open={model.isExpanded(path) || undefined}>
+                {folder ? <Icon name="chevron" size={12} /> : null}
+              </span>
+              <Icon name={folder ? "folder" : "file"} />
+              <span className="name" title={`${visible(path)}${folder ? "" : `, ${bytes(entry.size)}`}`}>
+                <bdi>{name}</bdi>
+              </span>
+              <ActionIcon
+                size="xs"
+                className="row-more"
+                tabIndex={-1}
+                aria-label={`More for ${name}`}
+                onClick={(event) => {
+                  event.stopPropagation();
+                  const box = event.currentTarget.getBoundingClientRect();
+                  if (!selection.paths.has(path)) select(selectOne(path));
+                  props.menu({ x: box.left, y: box.bottom, row });
+                }}
+              >
+                <Icon name="more" size={12} />
+              </ActionIcon>
+            </div>
+          );
+        })}
       </div>
-      {isOne && expanded ? <Folder path={path} depth={depth + 1} context={context} /> : null}
-    </>
+    </div>
   );
+}
+
+/** Where new things go: the chosen folder, or the one that the chosen file is in. */
+export function folderOf(selection: Selection, rows: readonly Row[]): string {
+  const row = rows.find((one) => one.kind === "entry" && one.path === selection.current);
+  if (row?.kind !== "entry") return ".";
+  return isFolder(row.entry) ? row.path : parentOf(row.path);
 }

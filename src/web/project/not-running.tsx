@@ -7,10 +7,12 @@ import { api, keys } from "../api.ts";
 import { Checklist, ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
 import { ago } from "../components/format.ts";
 import { ProjectStateLabel } from "../components/state.tsx";
+import { BringBack } from "./place-menu.tsx";
 
 const LOG_LINES = 20;
 
 export function NotRunning({ project, start }: { project: Project; start: () => void }): ReactNode {
+  const viewer = project.role === "viewer";
   switch (project.state) {
     case "failed":
       return <Failed project={project} start={start} />;
@@ -28,18 +30,24 @@ export function NotRunning({ project, start }: { project: Project; start: () => 
           }
         />
       );
-    case "stopped":
     case "archived":
+      return <BringBack project={project} />;
+    case "stopped":
       return (
         <div className="stack">
           <h2>This project is stopped</h2>
           <p className="dim" style={{ margin: 0 }}>
-            Since {ago(project.state_since)}. Its files are kept. Start it to open terminals, files and web
-            servers.
+            Since {ago(project.state_since)}. {project.problem ? `${project.problem.title}. ` : ""}Its files
+            are kept.{" "}
+            {viewer
+              ? "Its owner and collaborators can start it."
+              : "Start it to open terminals, files and web servers."}
           </p>
-          <div>
-            <Button onClick={start}>Start</Button>
-          </div>
+          {viewer ? null : (
+            <div>
+              <Button onClick={start}>Start</Button>
+            </div>
+          )}
         </div>
       );
     default:

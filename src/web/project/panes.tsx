@@ -7,13 +7,14 @@ import { ErrorBlock } from "../components/blocks.tsx";
 import { useKeys } from "../components/keys.ts";
 import { ConnectionBanner } from "../components/shell.tsx";
 import type { HostConnection } from "../sockets/host-sockets.ts";
+import { FilePane } from "./file-pane.tsx";
 import { Files } from "./files.tsx";
 import { Ports } from "./ports.tsx";
 import { Tabs } from "./tabs.tsx";
 import { type TabsModel, useTabs } from "./tabs-model.ts";
+import { Transfers } from "./transfers.tsx";
 
 const TerminalPane = lazy(() => import("./terminal.tsx"));
-const EditorPane = lazy(() => import("./editor.tsx"));
 
 /** A break shorter than this mends itself before anybody has read about it. */
 const BANNER_AFTER_MS = 1_500;
@@ -91,7 +92,7 @@ export function Panes({
           ) : null}
           <div className="pane">
             <Suspense fallback={null}>
-              <Opened tabs={tabs} host={host} projectId={id} />
+              <Opened tabs={tabs} host={host} projectId={id} me={me} />
             </Suspense>
             {tabs.list.length === 0 && tabs.loaded ? (
               <div className="notice stack">
@@ -105,7 +106,9 @@ export function Panes({
           </div>
         </main>
       </div>
-      <Ports host={host} projectId={id} me={me} />
+      <Ports host={host} projectId={id} me={me}>
+        <Transfers projectId={id} />
+      </Ports>
     </>
   );
 }
@@ -115,10 +118,12 @@ function Opened({
   tabs,
   host,
   projectId,
+  me,
 }: {
   tabs: TabsModel;
   host: HostConnection;
   projectId: string;
+  me: Me;
 }): ReactNode {
   const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const { active } = tabs;
@@ -145,10 +150,11 @@ function Opened({
             onNewTerminal={() => void tabs.newTerminal()}
           />
         ) : (
-          <EditorPane
+          <FilePane
             client={host.client}
             projectId={projectId}
             path={tab.id}
+            me={me}
             active={tab.key === active}
             onDirty={(value) => tabs.setDirty(tab.key, value)}
           />

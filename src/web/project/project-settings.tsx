@@ -1,5 +1,5 @@
 /** Name, limits, and the end of a project. */
-import { Button, Modal, NumberInput, Textarea, TextInput } from "@mantine/core";
+import { Button, Modal, Textarea, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "react";
@@ -8,15 +8,17 @@ import type { Project } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock } from "../components/blocks.tsx";
 import { visible } from "../components/format.ts";
-
-const MIB = 2 ** 20;
+import { LimitFields, limitForm, limitsOf } from "./limit-fields.tsx";
 
 export function ProjectSettings({
   project,
+  plus,
   opened,
   close,
 }: {
   project: Project;
+  /** One person's own directory: nothing limits it, and nothing deletes it. */
+  plus: boolean;
   opened: boolean;
   close: () => void;
 }): ReactNode {
@@ -25,9 +27,7 @@ export function ProjectSettings({
     () => ({
       name: project.name,
       description: project.description,
-      memory: project.limits.memory_bytes / MIB,
-      cpus: project.limits.cpus,
-      pids: project.limits.pids,
+      ...limitForm(project.limits),
     }),
     [project],
   );
@@ -45,7 +45,7 @@ export function ProjectSettings({
       api.projects.update(project.project_id, {
         name: form.name,
         description: form.description,
-        limits: { memory_bytes: Math.round(form.memory * MIB), cpus: form.cpus, pids: form.pids },
+        limits: limitsOf(form, project.limits),
       }),
     async onSuccess() {
       await queryClient.invalidateQueries({ queryKey: keys.projects });
@@ -84,57 +84,48 @@ export function ProjectSettings({
             setForm((now) => ({ ...now, description: value }));
           }}
         />
-        <div className="row">
-          <NumberInput
-            label="Memory, MiB"
-            min={64}
-            value={form.memory}
-            onChange={(value) => setForm((now) => ({ ...now, memory: Number(value) }))}
-          />
-          <NumberInput
-            label="CPUs"
-            min={0.1}
-            step={0.5}
-            value={form.cpus}
-            onChange={(value) => setForm((now) => ({ ...now, cpus: Number(value) }))}
-          />
-          <NumberInput
-            label="Processes"
-            min={16}
-            value={form.pids}
-            onChange={(value) => setForm((now) => ({ ...now, pids: Number(value) }))}
-          />
-        </div>
-        <p className="dim" style={{ margin: 0 }}>
-          Limits take effect at the next start.
-        </p>
+        {plus ? null : (
+          <div className="row">
+            <LimitFields form={form} set={(change) => setForm((now) => ({ ...now, ...change }))} />
+          </div>
+        )}
+        {plus ? null : (
+          <p className="dim" style={{ margin: 0 }}>
+            Limits take effect at the next start, that of the disk at once.
+          </p>
+        )}
         <div>
           <Button type="submit" loading={save.isPending}>
             Save
           </Button>
         </div>
       </form>
-      <h2 style={{ margin: "24px 0 8px" }}>Delete this project</h2>
-      <div className="stack">
-        <p className="dim" style={{ margin: 0 }}>
-          All its files are lost. There is no backup yet. Type its name to confirm.
-        </p>
-        <div className="row">
-          <TextInput
-            aria-label="Name of the project, to confirm"
-            value={confirm}
-            onChange={(event) => setConfirm(event.currentTarget.value)}
-          />
-          <Button
-            color="red"
-            disabled={confirm !== project.name}
-            loading={remove.isPending}
-            onClick={() => remove.mutate()}
-          >
-            Delete {visible(project.name)}
-          </Button>
-        </div>
-      </div>
+      {plus ? null : (
+        <>
+          <h2 style={{ margin: "24px 0 8px" }}>Delete this project</h2>
+          <div className="stack">
+            <p className="dim" style={{ margin: 0 }}>
+              All its files are taken away, and no page leads to its backups any more. To keep it, archive it
+              instead: that is under Backups. Type its name to confirm.
+            </p>
+            <div className="row">
+              <TextInput
+                aria-label="Name of the project, to confirm"
+                value={confirm}
+                onChange={(event) => setConfirm(event.currentTarget.value)}
+              />
+              <Button
+                color="red"
+                disabled={confirm !== project.name}
+                loading={remove.isPending}
+                onClick={() => remove.mutate()}
+              >
+                Delete {visible(project.name)}
+              </Button>
+            </div>
+          </div>
+        </>
+      )}
     </Modal>
   );
 }

@@ -9,7 +9,7 @@ import { queryClient } from "../api.ts";
 import { askName, askYesNo } from "../components/dialogs.tsx";
 import { visible } from "../components/format.ts";
 import type { HostConnection } from "../sockets/host-sockets.ts";
-import { dropDraft, moveDraft } from "./drafts.ts";
+import { dropDraft, moveDraft } from "./editing/drafts.ts";
 
 export interface Tab {
   key: string;
@@ -62,7 +62,10 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
     queryKey: ["terminals", projectId],
     queryFn: async () => (await callProject(host.client, projectId, "terminal.list", {})).terminals,
     staleTime: 5_000,
+    refetchOnMount: "always",
   });
+  // The terminals of before a restart are gone: what was known then is not shown again.
+  const running = terminals.isFetchedAfterMount ? terminals.data : undefined;
   const again = useCallback(
     () => queryClient.invalidateQueries({ queryKey: ["terminals", projectId] }),
     [projectId],
@@ -88,13 +91,15 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
     }
   }, [host, projectId, again]);
 
-  // A project that has no terminal gets one: a person who opens it wants a prompt.
+  // A project without a terminal gets one when nothing else is open, or when the terminal that was looked at ended
+  // with the project: a person who opens it wants a prompt.
   const first = useRef(false);
   useEffect(() => {
-    if (first.current || terminals.data === undefined) return;
+    if (first.current || running === undefined) return;
     first.current = true;
-    if (terminals.data.length === 0 && files.length === 0) void newTerminal();
-  }, [terminals.data, files.length, newTerminal]);
+    const wanted = files.length === 0 || kept.active?.startsWith("t ") === true;
+    if (running.length === 0 && wanted) void newTerminal();
+  }, [running, files.length, kept.active, newTerminal]);
 
   const list: Tab[] = [
     ...files.map((path) => ({
@@ -104,7 +109,7 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
       title: visible(path.split("/").pop() ?? path),
       dirty: dirty[fileKey(path)] ?? false,
     })),
-    ...(terminals.data ?? []).map((terminal, index) => ({
+    ...(running ?? []).map((terminal, index) => ({
       key: terminalKey(terminal.terminal_id),
       kind: "terminal" as const,
       id: terminal.terminal_id,
@@ -133,8 +138,8 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
   return {
     list,
     active: current,
-    loaded: terminals.data !== undefined,
-    error: error ?? (terminals.data === undefined ? terminals.error : undefined),
+    loaded: running !== undefined,
+    error: error ?? (running === undefined ? terminals.error : undefined),
     select: setActive,
     newTerminal,
     async close(tab) {
@@ -143,16 +148,14 @@ export function useTabs(host: HostConnection, projectId: string): TabsModel {
       if (tab.kind === "file") {
         if (tab.dirty) {
           const yes = await askYesNo({
-            title: `Close ${tab.title} without saving?`,
-            text: "What you typed since it was last saved is lost.",
-            action: "Close without saving",
-            danger: true,
+            title: `Close ${tab.title} before it is saved?`,
+            text: "What you typed has not reached the file. It stays in this browser, and goes in when the file is opened here again.",
+            action: "Close it",
           });
           if (!yes) return;
         }
         if (current === tab.key) setActive(next);
         forgetFile(tab.id);
-        dropDraft(localStorage, projectId, tab.id);
         return;
       }
       if (current === tab.key) setActive(next);

@@ -1,16 +1,19 @@
-/** Follows what programs change in a project: a folder's entries, or one file. */
-import type { ConatClient } from "../../conat/client.ts";
+/** Follows what programs change in a project's folder. */
+import type { Caller } from "../../conat/caller.ts";
 import { openProject } from "../../contract/project-client.ts";
 
 /** After a watch broke off: a lost connection is not asked in a circle. */
 const RETRY_MS = 2_000;
 
-/** Calls `changed` after each change, and after each gap in which one may have been missed. Returns what ends it. */
+/**
+ * Calls `changed` after each change, with the names that did where they are known, and after each gap in which one
+ * may have been missed. Returns what ends it.
+ */
 export function watchPath(
-  client: ConatClient,
+  client: Caller,
   projectId: string,
   path: string,
-  changed: () => void,
+  changed: (names?: string[]) => void,
 ): () => void {
   let live = true;
   let end = () => {};
@@ -21,7 +24,7 @@ export function watchPath(
         end = () => stream.end();
         if (!live) stream.end();
         else if (round > 0) changed();
-        onMessage(changed);
+        onMessage(({ names }) => changed(names));
         await new Promise<void>((resolve) => stream.onClose(() => resolve()));
       } catch {
         // The path is gone or the host is away; whoever shows it says so. Asked again below.

@@ -6,23 +6,44 @@ import type { Me } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { CommandBlock, ErrorBlock, PageHead } from "../components/blocks.tsx";
 import { ago } from "../components/format.ts";
+import { KeyList } from "../components/ssh-keys.tsx";
 
 export default function AccountView({ me }: { me: Me }): ReactNode {
   const signOut = useMutation({ mutationFn: api.signOut, onSuccess: () => location.assign("/sign-in") });
+  // One person without a password: what is left is a name and keys for scripts.
+  const plus = me.hub.product === "plus";
   return (
     <>
-      <PageHead title="Account" note={me.email}>
-        <Button variant="default" onClick={() => signOut.mutate()} loading={signOut.isPending}>
-          Sign out
-        </Button>
+      <PageHead title="Account" note={plus ? undefined : me.email}>
+        {plus ? null : (
+          <Button variant="default" onClick={() => signOut.mutate()} loading={signOut.isPending}>
+            Sign out
+          </Button>
+        )}
       </PageHead>
       <div className="body stack" style={{ maxWidth: 560, gap: 24 }}>
         <ErrorBlock error={signOut.error} />
         <Name me={me} />
-        <Password />
+        {plus ? null : <Password />}
+        {plus ? null : <SshKeys />}
         <ApiKeys />
       </div>
     </>
+  );
+}
+
+function SshKeys(): ReactNode {
+  const list = useQuery({ queryKey: [...keys.ssh, "own"], queryFn: api.ssh.keys });
+  if (list.error) return <ErrorBlock error={list.error} />;
+  if (list.data === undefined) return null;
+  return (
+    <KeyList
+      title="SSH keys"
+      note="Each is accepted in all your projects; a project's page “Connect over SSH” has the exact commands."
+      keys={list.data}
+      add={(key, name) => api.ssh.addKey({ key, name })}
+      remove={api.ssh.removeKey}
+    />
   );
 }
 

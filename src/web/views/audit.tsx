@@ -38,7 +38,7 @@ export default function AuditView(): ReactNode {
               </td>
               <td className="mono">{entry.action}</td>
               <td className="mono">{visible(entry.subject)}</td>
-              <td className="mono dim breaks">{visible(details(entry.detail))}</td>
+              <td className="mono dim breaks audit-detail">{visible(details(entry.detail))}</td>
             </tr>
           ))}
         </tbody>

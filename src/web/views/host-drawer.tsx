@@ -10,6 +10,13 @@ import { ago, bytes, plural, visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Meter, Sparkline } from "../components/meters.tsx";
 import { HostStateLabel } from "../components/state.tsx";
+import { MachineLink } from "./add-over-ssh.tsx";
+import { ChangedKeySection } from "./changed-key.tsx";
+import { HostBackups } from "./host-backups.tsx";
+import { HostFound } from "./host-found.tsx";
+import { HostLeaving } from "./host-leaving.tsx";
+import { HostSsh } from "./host-ssh.tsx";
+import { HostVersion } from "./host-version.tsx";
 
 const again = () => queryClient.invalidateQueries({ queryKey: keys.hosts });
 
@@ -64,6 +71,7 @@ export function HostDrawer({ host, close }: { host: Host; close: () => void }): 
           <ProblemBlock problem={host.problem} tone="warn" />
         </section>
       ) : null}
+      {host.changed_key ? <ChangedKeySection host={host} changed={host.changed_key} /> : null}
       <section aria-label="Joining">
         {joined ? (
           <details>
@@ -80,8 +88,14 @@ export function HostDrawer({ host, close }: { host: Host; close: () => void }): 
         )}
       </section>
       <Tunnel host={host} />
+      <HostSsh host={host} />
+      {host.type.kind === "self-host" ? <MachineLink host={host} /> : null}
+      <HostBackups host={host} />
       {report ? <Load host={host} report={report} /> : null}
-      <Actions host={host} name={name} close={close} />
+      <HostVersion host={host} />
+      <HostFound host={host} />
+      <Actions host={host} name={name} />
+      <HostLeaving host={host} close={close} />
     </aside>
   );
 }
@@ -140,6 +154,35 @@ function Tunnel({ host }: { host: Host }): ReactNode {
   );
 }
 
+const MARKS = {
+  ok: "",
+  warn: "The disk below it fills up.",
+  refuse: "The disk below it is nearly full: no project is started.",
+  stop: "The disk below it is full: projects were stopped.",
+};
+
+/** What the pool is, and what is wrong with it. */
+function PoolLines({ storage }: { storage: NonNullable<Host["report"]>["storage"] }): ReactNode {
+  const { pool, health } = storage;
+  if (pool === null) return null;
+  const errors = Object.values(health?.device_errors ?? {}).reduce((sum, count) => sum + count, 0);
+  return (
+    <div className="dim">
+      {pool.kind === "btrfs" ? <div>btrfs, {pool.mode}; snapshots every quarter of an hour</div> : null}
+      {pool.backing ? (
+        <div>
+          The disk below has {bytes(pool.backing.free_bytes)} free, {bytes(pool.backing.reserve_bytes)} are
+          its reserve.
+        </div>
+      ) : null}
+      {pool.watermark === "ok" ? null : <strong>{MARKS[pool.watermark]}</strong>}
+      {errors > 0 ? <strong>{plural(errors, "error")} of the device so far.</strong> : null}
+      {health?.scrub ? <div>Read and compared {ago(health.scrub.finished_at)}</div> : null}
+      {pool.note ? <div>{pool.note}</div> : null}
+    </div>
+  );
+}
+
 function Load({ host, report }: { host: Host; report: NonNullable<Host["report"]> }): ReactNode {
   const used = report.memory.total_bytes - report.memory.available_bytes;
   const full = report.storage.total_bytes - report.storage.free_bytes;
@@ -168,6 +211,7 @@ function Load({ host, report }: { host: Host; report: NonNullable<Host["report"]
           {report.storage.kind === "directory" ? (
             <div className="dim">Plain folders: no quotas and no snapshots.</div>
           ) : null}
+          <PoolLines storage={report.storage} />
         </dd>
         <dt>Projects</dt>
         <dd>
@@ -175,42 +219,32 @@ function Load({ host, report }: { host: Host; report: NonNullable<Host["report"]
         </dd>
         <dt>Runs them with</dt>
         <dd>
-          {report.runtime.kind}
+          {report.runtime.kind === "process"
+            ? "plain processes: projects can read each other’s files"
+            : report.runtime.kind}
           {report.runtime.helper ? "" : ", without a helper"}
         </dd>
-        <dt>Version</dt>
-        <dd className="mono">{report.version}</dd>
       </dl>
     </section>
   );
 }
 
-function Actions({ host, name, close }: { host: Host; name: string; close: () => void }): ReactNode {
+function Actions({ host, name }: { host: Host; name: string }): ReactNode {
   const [wanted, setWanted] = useState(host.name);
   const rename = useMutation({ mutationFn: () => api.hosts.rename(host.host_id, wanted), onSuccess: again });
   const revoke = useMutation({ mutationFn: () => api.hosts.revoke(host.host_id), onSuccess: again });
-  const forget = useMutation({
-    mutationFn: () => api.hosts.forget(host.host_id),
-    async onSuccess() {
-      await again();
-      close();
-    },
-  });
-  const end = async (what: "revoke" | "forget") => {
+  const end = async () => {
     const yes = await askYesNo({
-      title: what === "revoke" ? `Revoke the key of ${name}?` : `Forget ${name}?`,
-      text:
-        what === "revoke"
-          ? "Its tunnel and its connection end at once, and it cannot come back with this key. What runs there goes on running, unreachable."
-          : "Its tunnel ends and its key is worth nothing from then on. A host that still has projects is not forgotten. Nothing is deleted on the machine itself.",
-      action: what === "revoke" ? "Revoke the key" : `Forget ${name}`,
+      title: `Revoke the key of ${name}?`,
+      text: "Its tunnel and its connection end at once, and it cannot come back with this key. What runs there goes on running, unreachable.",
+      action: "Revoke the key",
       danger: true,
     });
-    if (yes) (what === "revoke" ? revoke : forget).mutate();
+    if (yes) revoke.mutate();
   };
   return (
     <section aria-label="Name and leaving">
-      <ErrorBlock error={rename.error ?? revoke.error ?? forget.error} />
+      <ErrorBlock error={rename.error ?? revoke.error} />
       <form
         className="row"
         style={{ alignItems: "flex-end" }}
@@ -236,11 +270,8 @@ function Actions({ host, name, close }: { host: Host; name: string; close: () =>
       </form>
       {host.type.kind === "self-host" ? (
         <div className="row" style={{ marginTop: 16 }}>
-          <Button variant="default" onClick={() => void end("revoke")} loading={revoke.isPending}>
+          <Button variant="default" onClick={() => void end()} loading={revoke.isPending}>
             Revoke its key
-          </Button>
-          <Button variant="default" onClick={() => void end("forget")} loading={forget.isPending}>
-            Forget this host
           </Button>
         </div>
       ) : null}

@@ -12,7 +12,10 @@ import { useKeys } from "../components/keys.ts";
 import { Meter, Sparkline } from "../components/meters.tsx";
 import { HostStateLabel } from "../components/state.tsx";
 import { AddMachine } from "./add-machine.tsx";
+import { NotYetHosts } from "./add-over-ssh.tsx";
 import { HostDrawer } from "./host-drawer.tsx";
+import { GoneHosts } from "./host-leaving.tsx";
+import { isBehind, UpgradeAll, useHubVersion } from "./host-version.tsx";
 
 /** Round trips and load move without an event of their own. */
 const REFRESH_MS = 5_000;
@@ -41,6 +44,7 @@ export default function HostsView({ selected }: { selected?: string }): ReactNod
   return (
     <div className={chosen ? "beside" : undefined}>
       <PageHead title="Hosts" note={note}>
+        <UpgradeAll hosts={all} />
         <Button leftSection={<Icon name="plus" />} onClick={add}>
           Add a machine
         </Button>
@@ -92,6 +96,8 @@ export default function HostsView({ selected }: { selected?: string }): ReactNod
           ))}
         </section>
       ) : null}
+      <NotYetHosts />
+      <GoneHosts />
       {chosen ? <HostDrawer key={chosen.host_id} host={chosen} close={() => go("/hosts")} /> : null}
       <AddMachine opened={adding} close={() => go("/hosts")} />
     </div>
@@ -127,6 +133,7 @@ function OpenToken({ token }: { token: JoinToken }): ReactNode {
 function HostRow({ host, selected }: { host: Host; selected: boolean }): ReactNode {
   const { report, tunnel } = host;
   const [, go] = useLocation();
+  const hub = useHubVersion();
   const href = `/hosts/${host.host_id}`;
   const used = report ? report.memory.total_bytes - report.memory.available_bytes : 0;
   const stale = host.state === "offline" ? <div className="sub">as of {ago(host.report_at)}</div> : null;
@@ -143,7 +150,7 @@ function HostRow({ host, selected }: { host: Host; selected: boolean }): ReactNo
         </div>
       </td>
       <td>
-        <HostStateLabel state={host.state} />
+        <HostStateLabel state={host.state} {...(host.draining ? { detail: "drained" } : {})} />
         <div className="sub under">
           {joining ? `${done} of ${host.checklist.length}` : `since ${ago(host.state_since)}`}
         </div>
@@ -199,7 +206,10 @@ function HostRow({ host, selected }: { host: Host; selected: boolean }): ReactNo
             : `${report.projects.running} of ${report.projects.total} running`
           : "unknown"}
       </td>
-      <td className="mono">{report?.version ?? "unknown"}</td>
+      <td className="mono">
+        {report?.version ?? "unknown"}
+        {isBehind(host, hub) ? <div className="sub warn-text">hub: {hub}</div> : null}
+      </td>
     </tr>
   );
 }

@@ -5,6 +5,7 @@ import { Link, useLocation } from "wouter";
 import type { Project } from "../../contract/api.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, PageHead } from "../components/blocks.tsx";
+import { Faces } from "../components/faces.tsx";
 import { ago, plural, visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { useKeys } from "../components/keys.ts";
@@ -145,6 +146,7 @@ function ProjectRow({ project }: { project: Project }): ReactNode {
         >
           <bdi>{name}</bdi>
         </Link>
+        <Faces projectId={project.project_id} />
         {project.description ? <div className="sub">{visible(project.description)}</div> : null}
       </td>
       <td>
@@ -203,6 +205,8 @@ function CreateProject({
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
   const [host, setHost] = useState<string | null>(null);
+  const [image, setImage] = useState<string | null>(null);
+  const images = useQuery({ queryKey: keys.images, queryFn: api.images.list, enabled: opened, retry: false });
   const [, go] = useLocation();
   const hosts = useQuery({ queryKey: keys.hosts, queryFn: api.hosts.list, enabled: opened, retry: false });
   const create = useMutation({
@@ -211,6 +215,7 @@ function CreateProject({
         name: name.trim() || suggested,
         ...(description.trim() ? { description: description.trim() } : {}),
         ...(host ? { host_id: host } : {}),
+        ...(image ? { image } : {}),
       });
       await api.projects.start(project.project_id);
       return project;
@@ -256,6 +261,16 @@ function CreateProject({
             value={host}
             onChange={setHost}
             data={ready.map((one) => ({ value: one.host_id, label: one.name }))}
+          />
+        ) : null}
+        {(images.data ?? []).length > 1 ? (
+          <Select
+            label="Image"
+            description="The root file system that it begins with; base unless you choose"
+            clearable
+            value={image}
+            onChange={setImage}
+            data={(images.data ?? []).map((one) => one.image)}
           />
         ) : null}
         <div className="row" style={{ justifyContent: "flex-end" }}>

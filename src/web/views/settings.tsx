@@ -9,8 +9,22 @@ const LABELS: Record<string, string> = {
   hub_name: "Name of this hub",
   public_host: "Public name or address",
   lan: "Private networks",
+  apps_wildcard: "Wildcard name for project pages",
+  app_links: "Links to apps for anyone",
+  project_links: "Links into projects",
+  dangerous_process_runtime: "Projects without containers (dangerous)",
   default_memory_mb: "Memory of a new project, MiB",
   default_cpus: "CPUs of a new project",
+  default_disk_gb: "Disk of a new project, GiB",
+  max_memory_mb: "Most memory that an owner may give, MiB",
+  max_cpus: "Most CPUs that an owner may give",
+  max_disk_gb: "Most disk that an owner may give, GiB",
+};
+
+/** `apps_wildcard` reads “Apps wildcard” until somebody finds better words. */
+const labelOf = (key: string) => {
+  const words = key.replaceAll("_", " ");
+  return LABELS[key] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
 export default function SettingsView(): ReactNode {
@@ -74,12 +88,12 @@ function SettingField({ setting }: { setting: Setting }): ReactNode {
       }}
     >
       <div className="row" style={{ alignItems: "flex-end" }}>
-        {setting.key === "lan" ? (
+        {setting.choices ? (
           <Select
             style={{ flex: 1 }}
-            label={LABELS[setting.key]}
+            label={labelOf(setting.key)}
             description={description}
-            data={["blocked", "open"]}
+            data={setting.choices}
             allowDeselect={false}
             value={value}
             onChange={(chosen) => setValue(chosen ?? value)}
@@ -87,7 +101,7 @@ function SettingField({ setting }: { setting: Setting }): ReactNode {
         ) : (
           <TextInput
             style={{ flex: 1 }}
-            label={LABELS[setting.key] ?? setting.key}
+            label={labelOf(setting.key)}
             description={description}
             value={value}
             inputMode={typeof setting.default === "number" ? "decimal" : "text"}

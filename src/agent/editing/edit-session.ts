@@ -1,0 +1,53 @@
+/** One page that has a file open: what it is told, and how much of what it said is kept and written. */
+import type { ConatStream } from "../../conat/stream.ts";
+import { EDIT_FRAME, type EditFrameType, encodeEditFrame } from "../../contract/editing/frames.ts";
+import type { EditCursor, EditPerson, EditState } from "../../contract/project-services/editing.ts";
+import { CodedError } from "../../core/errors.ts";
+
+/** What waits for a page that is slow to take it; beyond, it comes again and asks for what it lacks. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
+
+export class EditSession {
+  readonly stream: ConatStream;
+  readonly client: number;
+  /** Frames that came; that are kept whatever happens; that are in the file. */
+  received = 0;
+  seen = 0;
+  saved = 0;
+  #told = 0;
+  here: { person: EditPerson; cursor: EditCursor | null } | undefined;
+
+  constructor(stream: ConatStream, client: number) {
+    this.stream = stream;
+    this.client = client;
+  }
+
+  update(update: Uint8Array): void {
+    this.#frame(EDIT_FRAME.UPDATE, update);
+  }
+
+  vector(vector: Uint8Array): void {
+    this.#frame(EDIT_FRAME.VECTOR, vector);
+  }
+
+  /** `kept`: of `seen`, what outlasts the power; what is in the file does so too, and what was told once stays told. */
+  tell(kept: number, state: Omit<EditState, "type" | "seen" | "saved">): void {
+    this.#told = Math.max(this.#told, kept, this.saved);
+    this.stream.sendMessage({ type: "state", seen: this.#told, saved: this.saved, ...state });
+  }
+
+  there(client: number, here: EditSession["here"]): void {
+    const { person = null, cursor = null } = here ?? {};
+    this.stream.sendMessage({ type: "there", client, person, cursor });
+  }
+
+  #frame(type: EditFrameType, payload: Uint8Array): void {
+    if (this.stream.closed) return;
+    if (this.stream.pending > MAX_WAITING_BYTES) {
+      this.stream.reset(new CodedError({ code: "edit.too-slow", title: "The page does not keep up" }));
+      return;
+    }
+    // It fails when the stream closes, and the session ends by that.
+    this.stream.write(encodeEditFrame(type, payload)).catch(() => {});
+  }
+}

@@ -1,0 +1,31 @@
+/** Commands to hosts: upgrades and rollbacks, waiting for their machine, under way, or ended. */
+import { z } from "zod";
+import { commandKindSchema, versionSchema } from "./host-verbs/commands.ts";
+import { problemSchema } from "./problem.ts";
+
+export const hostCommandSchema = z.object({
+  command_id: z.uuid(),
+  host_id: z.uuid(),
+  kind: commandKindSchema,
+  /** What it is to run then; null: the latest there is, or with `rollback` the one before. */
+  version: z.string().nullable(),
+  /** `waiting`: the machine has not said yet that it has it, because it is away or was asked just now. */
+  state: z.enum(["waiting", "running", "done", "failed", "cancelled"]),
+  detail: z.string().nullable(),
+  from_version: z.string().nullable(),
+  /** What the machine ran when it told last. */
+  to_version: z.string().nullable(),
+  /** How often it was sent. */
+  attempts: z.number().int(),
+  problem: problemSchema.nullable(),
+  created_at: z.iso.datetime(),
+  created_by: z.string(),
+  finished_at: z.iso.datetime().nullable(),
+});
+export type HostCommand = z.infer<typeof hostCommandSchema>;
+
+export const upgradeHostSchema = z.object({
+  /** Of the hub's own machine alone; other hosts get the hub's version. */
+  version: versionSchema.optional(),
+});
+export type UpgradeHost = z.infer<typeof upgradeHostSchema>;

@@ -1,0 +1,26 @@
+/** Projects that a host has on its disk and that are none of its own to this hub: of a former hub, or of a former stay. */
+import { z } from "zod";
+import { limitsSchema } from "./api.ts";
+
+/** As the host tells it, from its own records. */
+export const foundRecordSchema = z.object({
+  project_id: z.uuid(),
+  name: z.string().max(200),
+  image: z.string().max(200),
+  limits: limitsSchema,
+  generation: z.number().int().min(0).max(1_000_000_000),
+});
+
+export const foundProjectSchema = foundRecordSchema.extend({
+  /**
+   * `unknown`: this hub never heard of it. `homeless`: it is this hub's, and its host is gone. `elsewhere`: it is this
+   * hub's and lives on another host, so what is here is an old copy.
+   */
+  state: z.enum(["unknown", "homeless", "elsewhere"]),
+});
+export const foundSchema = z.object({
+  /** UUID of the file system that holds them; null where it is a plain directory. */
+  pool: z.string().max(60).nullable(),
+  projects: z.array(foundProjectSchema),
+});
+export type Found = z.infer<typeof foundSchema>;

@@ -1,0 +1,39 @@
+/**
+ * Root file systems that projects can have.
+ *
+ *   GET    /images         Image[]
+ *   DELETE /images/:name   no new project gets it (admin); 409 while one has it
+ *   POST   /images/prune   Pruned: archives that nothing needs any more are deleted (admin)
+ */
+import { z } from "zod";
+
+export const imageSchema = z.object({
+  image: z.string(),
+  /** SHA-256 of its archive. */
+  digest: z.string(),
+  bytes: z.number(),
+  created_at: z.string(),
+  /** What it was made from; null: this machine's own distribution. */
+  source: z.string().nullable(),
+  /** How many have it, in whatever version. */
+  projects: z.number().int(),
+  /** What it was before and is kept, newest first, with how many projects began with it. */
+  previous: z.array(
+    z.object({
+      digest: z.string(),
+      bytes: z.number(),
+      created_at: z.string(),
+      projects: z.number().int(),
+      /** A backup names it: a restore would need it. */
+      backed_up: z.boolean(),
+    }),
+  ),
+});
+export type Image = z.infer<typeof imageSchema>;
+
+export const prunedSchema = z.object({
+  removed: z.array(z.object({ digest: z.string(), bytes: z.number() })),
+  /** Projects of which it is not known what they began with; while there are any, nothing is removed. */
+  unknown: z.array(z.string()),
+});
+export type Pruned = z.infer<typeof prunedSchema>;

@@ -1,0 +1,39 @@
+/** What a failed run of rustic means, from what it and ssh said. Pure. */
+import { causeOf } from "../../../contract/repository-causes.ts";
+import { EX, type ProblemDetails } from "../../../core/errors.ts";
+import type { RusticRun } from "./rustic-run.ts";
+
+export function problemOfRun(run: RusticRun, what: string): ProblemDetails {
+  const text = `${run.errors.join("\n")}\n${run.stderr}\n${run.warnings.join("\n")}`;
+  const why =
+    run.errors.slice(0, 3).join("\n") ||
+    run.stderr.trim().split("\n").slice(-3).join("\n") ||
+    `rustic ended with status ${run.code}`;
+  if (run.ended === "silence") {
+    return {
+      code: "backup.silent",
+      title: `${what} was ended: nothing moved for minutes`,
+      why,
+      fix: "The network or the hub went silent; it is tried again at the next run.",
+      exit: EX.TEMPFAIL,
+    };
+  }
+  if (run.code === 134) {
+    return {
+      code: "backup.pack-damaged",
+      title: "Part of the backup's data is damaged in the repository",
+      why,
+      fix: "Restore an older or newer snapshot, or folders one by one; what lies outside the damaged part comes back.",
+      exit: EX.DATAERR,
+    };
+  }
+  const cause = causeOf(text);
+  if (cause) return { ...cause, why, exit: EX.TEMPFAIL };
+  return {
+    code: "backup.failed",
+    title: `${what} failed`,
+    why,
+    fix: "The host's log has more.",
+    exit: EX.SOFTWARE,
+  };
+}

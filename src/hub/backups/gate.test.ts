@@ -1,0 +1,88 @@
+/** Two hubs over one database: prunes and backups keep out of each other's way. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { authOptions } from "../accounts/auth.ts";
+import { createLeases } from "../db/leases.ts";
+import { type Db, openDatabase } from "../db/open.ts";
+import { createGate, type Gate } from "./gate.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "gate-"));
+let db: Db;
+let one: Gate;
+let two: Gate;
+const never = new AbortController().signal;
+beforeAll(async () => {
+  db = await openDatabase(join(dir, "hub.sqlite"), authOptions("a secret of the tests, long") as never);
+  one = createGate(db, createLeases(db), { waitMs: 20 });
+  two = createGate(db, createLeases(db), { waitMs: 20 });
+});
+afterAll(async () => {
+  await db.destroy();
+  rmSync(dir, { recursive: true, force: true });
+});
+/** A piece of work that lasts until it is told to end. */
+function work() {
+  const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const run = async () => {
+    begun.resolve();
+    await end.promise;
+    return "done" as const;
+  };
+  return { run, begun: begun.promise, end: () => end.resolve() };
+}
+
+test("one prunes, the other does not; afterwards it may", async () => {
+  const first = work();
+  const pruning = one.prune("r", first.run);
+  await first.begun;
+  expect(await two.prune("r", async () => "done")).toBeUndefined();
+  // Another repository is nobody's concern.
+  expect(await two.prune("other", async () => "done")).toBe("done");
+  first.end();
+  expect(await pruning).toBe("done");
+  expect(await two.prune("r", async () => "done")).toBe("done");
+});
+
+test("no prune while the other hub's backup runs, and a backup waits for a prune to end", async () => {
+  const backup = work();
+  const backing = one.backup("r", "host", never, backup.run);
+  await backup.begun;
+  expect(await two.prune("r", async () => "done")).toBeUndefined();
+  backup.end();
+  await backing;
+  const prune = work();
+  const pruning = two.prune("r", prune.run);
+  await prune.begun;
+  let began = false;
+  const waiting = one.backup("r", "host", never, async () => {
+    began = true;
+    return "done";
+  });
+  await Bun.sleep(200);
+  expect(began).toBe(false);
+  prune.end();
+  await pruning;
+  expect(await waiting).toBe("done");
+});
+
+test("of two hubs that begin at the same moment never a prune beside a backup", async () => {
+  let [backups, prunes] = [0, 0];
+  for (let round = 0; round < 20; round++) {
+    const pruned = two.prune("r", async () => {
+      prunes += 1;
+      expect(backups).toBe(0);
+      await Bun.sleep(5);
+      prunes -= 1;
+      return true;
+    });
+    const backed = one.backup("r", "host", never, async () => {
+      backups += 1;
+      expect(prunes).toBe(0);
+      await Bun.sleep(5);
+      backups -= 1;
+    });
+    await Promise.all([pruned, backed]);
+  }
+}, 60_000);

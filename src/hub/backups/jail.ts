@@ -1,0 +1,97 @@
+/**
+ * The jail that every backup key ends in. Whether it holds is tried, not assumed: an unprivileged user namespace may be
+ * forbidden (AppArmor on Ubuntu, a sysctl, a container), and then the key lines are not written at all.
+ */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CodedError, EX, messageOf } from "../../core/errors.ts";
+import { execOk } from "../../core/exec.ts";
+import type { HubPaths } from "../../core/paths.ts";
+import { FXP, SftpWire, str, u32 } from "../../core/sftp-wire.ts";
+import { writeFileAtomic } from "../../core/state-file.ts";
+import { findProgram } from "../sshd/programs.ts";
+import { shellWord } from "../sshd/render.ts";
+import jailScript from "./sftp-jail.sh" with { type: "text" };
+
+const PROBE_TIMEOUT_MS = 10_000;
+
+export interface JailFiles {
+  script: string;
+  passwd: string;
+  server: string;
+}
+
+export function jailFiles(paths: HubPaths): JailFiles {
+  return {
+    script: join(paths.ssh, "sftp-jail"),
+    passwd: join(paths.ssh, "jail-passwd"),
+    server: findProgram("sftp-server"),
+  };
+}
+
+/**
+ * Writes the forced command and the one line of passwd that it shows: nothing else of this machine is told. `user` is
+ * whom sshd runs as, by name or number.
+ */
+export async function prepareJail(
+  paths: HubPaths,
+  user = String(process.getuid?.() ?? 0),
+): Promise<JailFiles> {
+  const files = jailFiles(paths);
+  const [name, , uid, gid] = (await execOk(["getent", "passwd", user])).trim().split(":");
+  writeFileAtomic(files.script, jailScript, 0o700);
+  writeFileAtomic(files.passwd, `${name}:x:${uid}:${gid}::/repo:/usr/sbin/nologin\n`, 0o644);
+  return files;
+}
+
+/** A line for `sh -c`, as a key's forced command. `readOnly`: it can fetch, and add nothing. */
+export function jailCommand(files: JailFiles, repository: string, readOnly = false): string {
+  const words = [files.script, repository, files.server, files.passwd, ...(readOnly ? ["-R"] : [])];
+  return `exec ${words.map(shellWord).join(" ")}`;
+}
+
+function noJail(why: string): CodedError {
+  return new CodedError({
+    code: "backup.no-jail",
+    title: "Backups over SFTP are closed: the jail for them does not work on this machine",
+    why,
+    fix: /bwrap.*not found|ENOENT|No such file/.test(why)
+      ? "Install bubblewrap; it is tried again within a minute."
+      : "Let unprivileged users make namespaces. On Ubuntu, AppArmor forbids it until told otherwise; it is tried again within a minute.",
+    command: /bwrap.*not found|ENOENT|No such file/.test(why)
+      ? "apt-get install bubblewrap"
+      : "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 kernel.unprivileged_userns_clone=1",
+    exit: EX.UNAVAILABLE,
+  });
+}
+
+/**
+ * Opens the jail over a scratch directory and tries what must fail. Error `backup.no-jail` with the cause; afterwards
+ * no key leads anywhere.
+ */
+export async function probeJail(files: JailFiles): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), "cocalc-jail-"));
+  const kept = join(scratch, "kept");
+  writeFileSync(kept, "before", { mode: 0o444 });
+  let wire: SftpWire | undefined;
+  try {
+    wire = await SftpWire.open([files.script, scratch, files.server, files.passwd], PROBE_TIMEOUT_MS);
+    if (!(await wire.put("new", Buffer.from("x")))) throw new Error("a new file cannot be written in it");
+    const escapes: [what: string, happened: boolean][] = [
+      ["a file is written over", await wire.put("kept", Buffer.from("after"))],
+      ["a file is removed", (await wire.request(FXP.REMOVE, str("kept"))).status === 0],
+      ["a directory is made", (await wire.request(FXP.MKDIR, str("dir"), u32(0))).status === 0],
+      ["a file outside is written", await wire.put("/outside", Buffer.from("x"))],
+      ["this machine's files are read", (await wire.get(files.script)) !== undefined],
+    ];
+    const escaped = escapes.find(([, happened]) => happened);
+    if (escaped) throw new Error(`it does not hold: ${escaped[0]}`);
+    if (readdirSync(scratch).length !== 2) throw new Error("it does not hold: files came or went");
+  } catch (error) {
+    throw noJail(error instanceof CodedError ? (error.details.why ?? error.message) : messageOf(error));
+  } finally {
+    wire?.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}

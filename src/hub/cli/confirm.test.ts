@@ -1,0 +1,21 @@
+import { expect, test } from "bun:test";
+import { confirmByName } from "./confirm.ts";
+
+test("a person types the name; a script and --yes are not asked", () => {
+  const asked: string[] = [];
+  const typing = (answer: string | null) => ({
+    interactive: true,
+    ask: (question: string) => {
+      asked.push(question);
+      return answer;
+    },
+  });
+  confirmByName("It goes.", "ember", false, typing("ember"));
+  expect(asked).toEqual(["It goes. Type ember to go on:"]);
+  for (const answer of ["embe", "", null])
+    expect(() => confirmByName("It goes.", "ember", false, typing(answer))).toThrow("Nothing was changed");
+  asked.length = 0;
+  confirmByName("It goes.", "ember", true, typing(null));
+  confirmByName("It goes.", "ember", false, { ...typing(null), interactive: false });
+  expect(asked).toEqual([]);
+});

@@ -1,0 +1,23 @@
+import { expect, test } from "bun:test";
+import { judgeDelivery, judgeUnknowing } from "./deliver.ts";
+
+const now = "2026-11-25T12:00:00.000Z";
+const row = { state: "waiting", finished_at: null, lease_until: null, attempts: 0 };
+
+test("a machine that is away is waited for; one that is there gets it, and not twice within a lease", () => {
+  expect(judgeDelivery(row, { connected: false, now })).toBe("wait");
+  expect(judgeDelivery(row, { connected: true, now })).toBe("send");
+  const leased = { ...row, attempts: 1, lease_until: "2026-11-25T12:00:30.000Z" };
+  expect(judgeDelivery(leased, { connected: true, now })).toBe("wait");
+  expect(judgeDelivery(leased, { connected: true, now: "2026-11-25T12:00:30.000Z" })).toBe("send");
+  expect(judgeDelivery({ ...row, finished_at: now }, { connected: true, now })).toBe("over");
+});
+
+test("a machine without commands is too old, or went back to where there were none", () => {
+  const asked = { kind: "upgrade", version: "0.2.0", from_version: "0.1.0" };
+  expect(judgeUnknowing({ ...asked, state: "waiting" }, "0.1.0")).toBe("too-old");
+  const back = { kind: "rollback", version: null, from_version: "0.2.0", state: "running" };
+  expect(judgeUnknowing(back, "0.1.0")).toBe("done");
+  expect(judgeUnknowing(back, "0.2.0")).toBe("failed");
+  expect(judgeUnknowing({ ...asked, state: "running" }, "0.1.0")).toBe("failed");
+});

@@ -1,0 +1,32 @@
+/** When a command is sent to its machine, and what is made of an answer. Pure. */
+import type { HostCommandTable } from "../db/schema.ts";
+
+/** Sent, and not answered: a machine that lives answers within its link's own time limit. */
+export const SENT_LEASE_MS = 30_000;
+/** Under way: it tells by itself; asked again only in case that was lost. */
+export const RUNNING_LEASE_MS = 60_000;
+/** Answers that were no answers, one after the other, from a machine whose link is up. */
+export const MAX_UNTAKEN = 10;
+
+type Row = Pick<HostCommandTable, "state" | "finished_at" | "lease_until" | "attempts">;
+
+/** `now`: ISO. */
+export function judgeDelivery(row: Row, at: { connected: boolean; now: string }): "send" | "wait" | "over" {
+  if (row.finished_at !== null) return "over";
+  // A machine that is away costs nothing: it gets it when it comes back.
+  if (!at.connected) return "wait";
+  return row.lease_until === null || row.lease_until <= at.now ? "send" : "wait";
+}
+
+/**
+ * A machine that knows no commands: too old to be told, unless it got there by the very command. `runs` is what it last
+ * reported of itself.
+ */
+export function judgeUnknowing(
+  row: Pick<HostCommandTable, "state" | "kind" | "version" | "from_version">,
+  runs: string | null,
+): "too-old" | "done" | "failed" {
+  if (row.state !== "running") return "too-old";
+  if (row.kind === "rollback") return runs !== null && runs !== row.from_version ? "done" : "failed";
+  return row.version !== null && runs === row.version ? "done" : "failed";
+}

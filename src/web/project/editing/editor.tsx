@@ -1,0 +1,181 @@
+/** The pane of one text file, and of who else is in it: see edit-link.ts for how it is kept. */
+import { Button, useComputedColorScheme } from "@mantine/core";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import type { Caller } from "../../../conat/caller.ts";
+import { filesUrl } from "../../../contract/files-http.ts";
+import type { EditPerson } from "../../../contract/project-services/editing.ts";
+import { ErrorBlock, ProblemBlock } from "../../components/blocks.tsx";
+import { Face } from "../../components/faces.tsx";
+import { bytes } from "../../components/format.ts";
+import { DownloadInstead } from "../download-instead.tsx";
+import { editStatus } from "./edit-status.ts";
+import { OpenFile, type OpenFileState } from "./open-file.ts";
+
+/** Faces in the status line; the rest are a number. */
+const MOST_FACES = 5;
+
+interface Props {
+  client: Caller;
+  projectId: string;
+  path: string;
+  /** Undefined for one who only looks on. */
+  me?: EditPerson | undefined;
+  active: boolean;
+  /** Whether closing it now could lose something. */
+  onDirty?: (dirty: boolean) => void;
+}
+
+export default function EditorPane({ client, projectId, path, me, active, onDirty }: Props): ReactNode {
+  const element = useRef<HTMLDivElement>(null);
+  const open = useRef<OpenFile>(undefined);
+  const [state, setState] = useState<OpenFileState>();
+  const dark = useComputedColorScheme("light", { getInitialValueInEffect: false }) === "dark";
+  const darkNow = useRef(dark);
+  const tellDirty = useRef(onDirty);
+  tellDirty.current = onDirty;
+  const id = me?.account_id;
+  const name = me?.name;
+
+  useEffect(() => {
+    if (!element.current) return;
+    const made = new OpenFile({
+      caller: client,
+      projectId,
+      path,
+      me: id === undefined || name === undefined ? undefined : { account_id: id, name },
+      parent: element.current,
+      dark: darkNow.current,
+      onState: setState,
+    });
+    open.current = made;
+    return () => {
+      open.current = undefined;
+      made.close();
+    };
+  }, [client, projectId, path, id, name]);
+  useEffect(() => {
+    darkNow.current = dark;
+    open.current?.setDark(dark);
+  }, [dark]);
+  useEffect(() => {
+    if (active) open.current?.focus();
+  }, [active]);
+  const { word, unsafe } = state ? editStatus(state) : { word: "" as const, unsafe: false };
+  useEffect(() => tellDirty.current?.(unsafe), [unsafe]);
+  const download = filesUrl(projectId, "download", path);
+  const save = (over: boolean) => open.current?.link.save(over);
+
+  return (
+    <div className="editor fill">
+      {state ? <Troubles state={state} download={download} open={open} save={save} /> : null}
+      <div ref={element} className="cm-host" />
+      <div className="status">
+        <span className="mono">
+          <bdi>{path}</bdi>
+        </span>
+        <span>{state?.ready ? bytes(state.size) : ""}</span>
+        <span className="language">{state?.language}</span>
+        <span style={{ flex: 1 }} />
+        {state?.unstored ? (
+          <span className="warn-text">Too long to come back after a reload: keep this page open</span>
+        ) : null}
+        {state && state.others.length > 0 ? <Others people={state.others} /> : null}
+        <span role="status">{word}</span>
+        {me === undefined ? (
+          <Button size="xs" variant="default" component="a" href={download} download>
+            Download
+          </Button>
+        ) : (
+          <Button
+            size="xs"
+            variant="default"
+            disabled={!state?.live || (word !== "Saving" && word !== "Not saved")}
+            onClick={() => save(false)}
+            title="Ctrl S; it is saved by itself after a pause"
+          >
+            Save
+          </Button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Others({ people }: { people: EditPerson[] }): ReactNode {
+  return (
+    <span className="faces">
+      <span className="vh">In this file: </span>
+      {people.slice(0, MOST_FACES).map((one) => (
+        <Face key={one.account_id} id={one.account_id} name={one.name} />
+      ))}
+      {people.length > MOST_FACES ? <span className="dim">+{people.length - MOST_FACES}</span> : null}
+    </span>
+  );
+}
+
+/** What is wrong, where something is; what was typed stays in the editor below it. */
+function Troubles({
+  state,
+  download,
+  open,
+  save,
+}: {
+  state: OpenFileState;
+  download: string;
+  open: { current: OpenFile | undefined };
+  save: (over: boolean) => void;
+}): ReactNode {
+  const over = (
+    <Button size="xs" onClick={() => save(true)}>
+      {state.gone ? "Save it anew" : "Write mine over it"}
+    </Button>
+  );
+  let block: ReactNode = null;
+  if (state.error) {
+    block = (
+      <>
+        <ErrorBlock error={state.error} />
+        <Button size="xs" variant="default" onClick={() => open.current?.link.retry()}>
+          Try again
+        </Button>
+        {state.ready ? null : (
+          <DownloadInstead href={download} text="It can be had as it is, whatever is in it." />
+        )}
+      </>
+    );
+  } else if (state.live && state.gone) {
+    block = (
+      <ProblemBlock
+        tone="warn"
+        problem={{
+          code: "file.gone",
+          title: "This file is no longer there",
+          why: "Somebody, or a program, removed it or gave it another name. The text is kept here.",
+          fix: "Save it anew under this name, or close it.",
+        }}
+      >
+        <div style={{ marginTop: 8 }}>{over}</div>
+      </ProblemBlock>
+    );
+  } else if (state.problem !== undefined) {
+    const foreign = state.problem.code === "file.binary" || state.problem.code === "file.too-large";
+    block = (
+      <ProblemBlock problem={state.problem}>
+        {foreign ? <div style={{ marginTop: 8 }}>{over}</div> : null}
+      </ProblemBlock>
+    );
+  } else if (state.misfit) {
+    block = (
+      <ProblemBlock
+        tone="warn"
+        problem={{
+          code: "edit.draft-unusable",
+          title: "What was typed here before the page was closed cannot be put in",
+          why: "The file was replaced meanwhile, and the text was too long to be kept whole in this browser.",
+          fix: "Type it again; a snapshot of the project may have an earlier state.",
+        }}
+      />
+    );
+  }
+  return block === null ? null : <div className="trouble">{block}</div>;
+}

@@ -1,0 +1,258 @@
+/**
+ * The appliance in every other way that it boots, under QEMU: with settings, by UEFI, on a processor of 2008; what
+ * works in it; copied; full; upgraded. Most of an hour, so only with COCALC_TEST_LONG=1.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ApiClient } from "../../src/contract/client.ts";
+import {
+  appliances,
+  BOOT_MS,
+  BUILD_MS,
+  browserOf,
+  HUB,
+  inProject,
+  running,
+  SLOW,
+  setUp,
+  setupToken,
+  whyNotLong,
+} from "../fixtures/appliance.ts";
+import { makeReleases, type Releases } from "../fixtures/release.ts";
+import { until } from "../fixtures/running-hub.ts";
+import type { Vm } from "../fixtures/vm.ts";
+
+const UEFI = existsSync("/usr/share/OVMF/OVMF_CODE_4M.fd");
+const MIB = 2 ** 20;
+const NO_FAILURE = "systemctl --failed --no-legend --plain";
+
+describe.skipIf(whyNotLong !== undefined)(
+  `the appliance with settings, on an old processor (${whyNotLong ?? "long"})`,
+  () => {
+    const lab = appliances();
+    let vm: Vm;
+    let hub: ApiClient;
+    let id: string;
+    let shown: string;
+    const uuid = "11111111-2222-4333-8444-555555555555";
+
+    beforeAll(async () => {
+      vm = await lab.make({
+        cpu: "Nehalem",
+        uefi: UEFI,
+        uuid,
+        seed: {
+          "meta-data": "instance-id: one\n",
+          "cocalc.yaml": [
+            "hostname: lab1",
+            "address: 10.0.2.77/24",
+            "gateway: 10.0.2.2",
+            "dns: 10.0.2.3",
+            "public_host: cocalc.example.org",
+            "admin_mail: ada@example.org",
+            "",
+          ].join("\n"),
+        },
+      });
+    });
+
+    test(
+      "each setting is in force, and nothing has failed",
+      async () => {
+        await vm.powerOn();
+        const token = await setupToken(vm);
+        console.log(`${UEFI ? "UEFI, " : ""}Nehalem, seed: address and token after ${vm.seconds()} s`);
+        shown = vm.console();
+        expect(shown).toContain(`https://10.0.2.77:9200/setup#token=${token}&email=ada@example.org`);
+        hub = await until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
+        expect(await vm.ok("hostname")).toBe("lab1\n");
+        expect(await vm.ok("systemctl show -p Environment cocalc-hub")).toContain(
+          "COCALC_PUBLIC_HOST=cocalc.example.org",
+        );
+        await setUp(hub, token);
+        expect(await vm.ok(NO_FAILURE)).toBe("");
+        expect(await vm.ok("journalctl -b --no-pager | grep -ciE 'ordering cycle' || true")).toBe("0\n");
+      },
+      BOOT_MS,
+    );
+
+    test(
+      "hardening and memory: figures within what is promised",
+      async () => {
+        const exposure = async (unit: string) =>
+          Number(
+            /exposure level for \S+: ([\d.]+)/.exec(
+              await vm.ok(`systemd-analyze security --no-pager ${unit} | tail -n 1`),
+            )?.[1],
+          );
+        const figures = {
+          hub: await exposure("cocalc-hub.service"),
+          sshd: await exposure("cocalc-sshd.service"),
+          host: await exposure("cocalc-project-host.service"),
+          connector: await exposure("cocalc-connector.service"),
+        };
+        const [total, available] = (await vm.ok("awk '/^Mem(Total|Available)/ {print $2}' /proc/meminfo"))
+          .split("\n")
+          .map(Number);
+        const used = Math.round(((total ?? 0) - (available ?? 0)) / 1024);
+        console.log(`exposure ${JSON.stringify(figures)}; memory of the idle machine ${used} MB`);
+        expect(figures.hub).toBeLessThanOrEqual(2.5);
+        expect(figures.host).toBeLessThanOrEqual(5);
+        expect(used).toBeLessThan(600);
+      },
+      SLOW,
+    );
+
+    test(
+      "a project has its limits: memory and processes of a cgroup, and a quota that answers EDQUOT",
+      async () => {
+        id = (
+          await hub.projects.create({
+            name: "bounded",
+            limits: { memory_bytes: 512 * MIB, cpus: 1, pids: 200, disk_bytes: 150 * MIB },
+          })
+        ).project_id;
+        await hub.projects.start(id);
+        await running(hub, id);
+        expect(await vm.ok(inProject(id, "cat /proc/self/uid_map"))).not.toMatch(/^\s*0\s+0\s/);
+        const said = await vm.sh(
+          inProject(
+            id,
+            "head -c 300M /dev/zero | tr '\\\\0' x >~/big; sync ~/big; head -c 300M /dev/urandom >~/big; sync ~/big",
+          ),
+        );
+        expect(said.stderr + said.stdout).toContain("quota");
+        await vm.ok(inProject(id, "rm -f ~/big; sync"));
+        const usage = await until(
+          "figures",
+          async () => (await hub.projects.usage(id)).usage ?? undefined,
+          SLOW,
+        );
+        expect(usage.processes).toBeGreaterThan(0);
+        expect(
+          await vm.ok(`find /sys/fs/cgroup -name memory.max -exec grep -lx ${512 * MIB} {} + | wc -l`),
+        ).not.toBe("0\n");
+      },
+      SLOW,
+    );
+
+    test(
+      "a web server in it answers through the gateway; SSH reaches it; its backup is proven",
+      async () => {
+        await vm.ok(
+          inProject(
+            id,
+            "mkdir -p www && echo hello >www/a && (cd www && exec setsid python3 -m http.server 8000 --bind 127.0.0.1) >/dev/null 2>&1 </dev/null &",
+          ),
+        );
+        const key = (await hub.me.createKey("test")).key;
+        const curl = `curl -fsS -H 'authorization: Bearer ${key}' -H 'host: ${id}.localhost:9204' http://127.0.0.1:9204/${id}/proxy/8000/a`;
+        await until("the app answers", async () => (await vm.ok(curl)) === "hello\n", SLOW);
+        await vm.ok("ssh-keygen -q -t ed25519 -N '' -f /root/mine");
+        await hub.ssh.addKey({ key: (await vm.ok("cat /root/mine.pub")).trim() });
+        const { user, gateway } = await hub.ssh.project(id);
+        const login = `ssh -o StrictHostKeyChecking=no -o BatchMode=yes -i /root/mine -p ${gateway?.port} ${user}@127.0.0.1 cat www/a`;
+        expect(
+          (await until("the key is known", async () => await vm.ok(login), SLOW)).endsWith("hello\n"),
+        ).toBe(true);
+        const backup = await vm.sh(`${HUB} backup run ${id}`, { timeout: 600_000 });
+        expect({ code: backup.code, said: backup.code === 0 ? "" : backup.stderr }).toEqual({
+          code: 0,
+          said: "",
+        });
+        expect(await vm.ok(`${HUB} backup list ${id} --json`)).toContain('"proven"');
+      },
+      3 * SLOW,
+    );
+
+    test(
+      "a disk that is nearly full is told on the console, and so is when it has room again",
+      async () => {
+        await vm.ok("fallocate -l $(($(df --output=avail -B1 / | tail -n 1) - 300000000)) /filler");
+        await vm.says(/the disk is nearly full/, SLOW);
+        const at = vm.console().length;
+        await vm.ok("rm /filler");
+        await until("it is told", async () => /CoCalc appliance/.test(vm.console().slice(at)), SLOW);
+        expect(vm.console().slice(at)).not.toContain("nearly full");
+        const report = await hub.doctor.run();
+        console.log(`doctor: ${report.checks.map((one) => `${one.code} ${one.status}`).join(", ")}`);
+        expect(report.checks.filter((one) => one.status === "fail").map((one) => one.code)).toEqual([]);
+        expect(report.checks.find((one) => one.code === "hub.updates")?.value).toStartWith("automatic");
+      },
+      2 * SLOW,
+    );
+
+    test(
+      "its disk, copied to another machine, says so there; forget-machine gives that one an identity of its own",
+      async () => {
+        await vm.sh("sync; systemctl poweroff");
+        await vm.off(SLOW);
+        const other = await lab.make({
+          image: vm.disk,
+          ports: { 9200: lab.port + 2, 22: lab.port + 3 },
+          uuid: "99999999-2222-4333-8444-555555555555",
+        });
+        await other.powerOn();
+        await other.says(/this disk was copied from another machine/, BOOT_MS);
+        await until("root's shell", () => other.ok("true"), BOOT_MS);
+        await other.sh("/usr/local/libexec/cocalc/forget-machine --yes && systemctl poweroff");
+        await other.off(SLOW);
+        await other.powerOn();
+        await setupToken(other);
+        for (const what of [/machine's SSH key .*/, /hub's SSH key .*/]) {
+          const mine = await other.says(what, BOOT_MS);
+          expect(mine[0]).not.toBe(what.exec(shown)?.[0] ?? "");
+        }
+        expect(other.console()).not.toContain("copied from another machine");
+      },
+      3 * BOOT_MS,
+    );
+  },
+);
+
+describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLong ?? "long"})`, () => {
+  let releases: Releases;
+  let vm: Vm;
+  let dir: string;
+
+  const lab = appliances(async () => {
+    releases = await makeReleases();
+    return ["--release", await releases.make("9.1.0")];
+  });
+  beforeAll(async () => {
+    dir = mkdtempSync("/var/tmp/cocalc-disc-");
+    const next = await releases.make("9.2.0");
+    await releases.breakProgram("9.2.0", "9.3.0", "cocalc-hub");
+    cpSync(next, join(dir, "9.2.0"), { recursive: true });
+    cpSync(join(releases.dir, "cocalc-launchpad-9.3.0"), join(dir, "9.3.0"), { recursive: true });
+    vm = await lab.make({ disc: dir });
+  }, BUILD_MS);
+  afterAll(() => {
+    releases?.remove();
+    if (dir) rmSync(dir, { recursive: true, force: true });
+  });
+
+  test(
+    "to the next release; a bad one is taken back by itself, and all is as before",
+    async () => {
+      await vm.powerOn();
+      const token = await setupToken(vm);
+      await until(
+        "root's shell",
+        () => vm.ok("mkdir -p /disc && mount /dev/disk/by-label/DISC /disc"),
+        BOOT_MS,
+      );
+      const upgrade = (version: string) =>
+        vm.sh(`sh /disc/${version}/install.sh --offline /disc/${version}`, { timeout: BOOT_MS });
+      const done = await upgrade("9.2.0");
+      expect(done.stderr).toContain("all services run 9.2.0 and are ready");
+      const bad = await upgrade("9.3.0");
+      expect(bad.code).not.toBe(0);
+      expect(await vm.ok(`${HUB} --version`)).toStartWith("9.2.0");
+      expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`token=${token}`);
+      await until("nothing has failed", async () => (await vm.ok(NO_FAILURE)) === "", SLOW);
+    },
+    4 * BOOT_MS,
+  );
+});

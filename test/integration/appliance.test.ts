@@ -1,0 +1,133 @@
+/**
+ * The appliance's disk, built and booted under QEMU without KVM: what a person sees who imports it, and what is left
+ * after the cable was pulled. Needs root and QEMU; every other way to boot it is in appliance-long.test.ts.
+ */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join, resolve } from "node:path";
+import type { ApiClient } from "../../src/contract/client.ts";
+import { execOk } from "../../src/core/exec.ts";
+import {
+  appliances,
+  BOOT_MS,
+  browserOf,
+  inProject,
+  running,
+  SLOW,
+  setUp,
+  setupToken,
+  signIn,
+  whyNotLong,
+} from "../fixtures/appliance.ts";
+import { until } from "../fixtures/running-hub.ts";
+import type { Vm } from "../fixtures/vm.ts";
+
+const REPO = resolve(import.meta.dir, "../..");
+/** Acknowledged writes of files and changes of the hub's before the cable is pulled. */
+const ENOUGH = 25;
+if (whyNotLong) console.error(`skipped: ${whyNotLong}`);
+
+describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
+  const lab = appliances();
+  let vm: Vm;
+  let hub: ApiClient;
+  let id: string;
+  let shown: string;
+
+  beforeAll(async () => {
+    vm = await lab.make();
+  });
+
+  test("it is sealed: nothing in it that two machines must not share", async () => {
+    const said = await execOk(["bash", join(REPO, "image/inspect.sh"), lab.image], { timeout: 120_000 });
+    expect(said).not.toContain("BAD");
+    expect(said.match(/^ok /gm)?.length).toBeGreaterThan(20);
+  }, 120_000);
+
+  test(
+    "first boot without a seed: the console shows address, token and keys; the hub answers with its own CA; an admin, a project",
+    async () => {
+      await vm.powerOn();
+      const token = await setupToken(vm);
+      console.log(`power-on to address and token on the console: ${vm.seconds()} s`);
+      shown = vm.console();
+      expect(shown).toMatch(/machine's SSH key {2}SHA256:/);
+      expect(shown).toMatch(/hub's SSH key {6}SHA256:/);
+      expect(shown).not.toMatch(/ordering cycle|Failed to start/i);
+      hub = await until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
+      expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`/setup#token=${token}`);
+      expect((await hub.setup.status()).needed).toBe(true);
+      // Before there is an admin, there is nothing else to be had.
+      expect(await hub.projects.list().then(String, (error: Error & { code?: string }) => error.code)).toBe(
+        "auth.required",
+      );
+      await setUp(hub, token);
+      id = (await hub.projects.create({ name: "kept" })).project_id;
+      await hub.projects.start(id);
+      await running(hub, id);
+      console.log(`power-on to a running project: ${vm.seconds()} s`);
+    },
+    2 * BOOT_MS,
+  );
+
+  test(
+    "nothing has failed, no ordering cycle, the disk has grown, memory of the idle machine",
+    async () => {
+      expect(await vm.ok("systemctl --failed --no-legend --plain")).toBe("");
+      expect(await vm.ok("journalctl -b --no-pager | grep -ciE 'ordering cycle' || true")).toBe("0\n");
+      expect(Number(await vm.ok("df --output=size -BG / | tail -n 1 | tr -dc 0-9"))).toBeGreaterThan(12);
+      console.log((await vm.ok("free -m")).split("\n")[1]);
+    },
+    SLOW,
+  );
+
+  test(
+    "hard power-off while files and the hub's records are written: it boots again, nothing acknowledged is lost",
+    async () => {
+      const writer = Bun.spawn(
+        vm.argv(inProject(id, "i=0; while :; do i=$((i + 1)); echo $i >f$i && sync f$i && echo $i; done")),
+        { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+      );
+      let files = 0;
+      const reading = (async () => {
+        let text = "";
+        for await (const chunk of writer.stdout) {
+          text += new TextDecoder().decode(chunk);
+          files = text.split("\n").length - 1;
+        }
+      })();
+      const names: string[] = [];
+      let writing = true;
+      const changing = (async () => {
+        for (let n = 0; writing; n++) {
+          const name = `project ${n}`;
+          const made = await hub.projects.create({ name }).catch(() => undefined);
+          if (made) names.push(name);
+        }
+      })();
+      await until("enough is acknowledged", async () => files >= ENOUGH && names.length >= 5, SLOW);
+      await vm.cut();
+      writing = false;
+      await Promise.all([reading, changing, writer.exited]);
+      console.log(`acknowledged before the cable was pulled: ${files} files, ${names.length} projects`);
+
+      await vm.powerOn();
+      await vm.says(/machine's SSH key/, BOOT_MS);
+      await until("the hub answers", () => signIn(hub), BOOT_MS);
+      console.log(`power-on to the second answer: ${vm.seconds()} s`);
+      const there = (await hub.projects.list()).map((one) => one.name);
+      expect(there.filter((name) => names.includes(name)).sort()).toEqual([...names].sort());
+      await running(hub, id);
+      const count = inProject(
+        id,
+        `i=0; while [ $i -lt ${files} ]; do i=$((i + 1)); [ "$(cat f$i)" = $i ] || exit 1; done; echo whole`,
+      );
+      expect(await vm.ok(count)).toBe("whole\n");
+      for (const what of [/machine's SSH key .*/, /hub's SSH key .*/]) {
+        await vm.says(what, SLOW);
+        expect(what.exec(vm.console())?.[0]).toBe(what.exec(shown)?.[0] ?? "");
+      }
+      expect(await vm.ok("systemctl --failed --no-legend --plain")).toBe("");
+    },
+    4 * BOOT_MS,
+  );
+});
