@@ -10,14 +10,11 @@ import {
   BOOT_MS,
   browserOf,
   inProject,
-  running,
   SLOW,
-  setUp,
   setupToken,
   signIn,
   whyNotLong,
 } from "../fixtures/appliance.ts";
-import { until } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
 describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotLong ?? "long"})`, () => {
@@ -55,9 +52,9 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
     async () => {
       await first.powerOn();
       const token = await setupToken(first);
-      hub = await until("root's shell", async () => await browserOf(first, lab.port), BOOT_MS);
+      hub = await lab.until("root's shell", async () => await browserOf(first, lab.port), BOOT_MS);
       expect(await first.ok("ip -br addr")).toContain("10.77.0.1/24");
-      await setUp(hub, token);
+      await lab.setUp(hub, token);
       const { token: join } = await hub.joinTokens.create();
       const second = await lab.make({
         memoryMb: 2048,
@@ -66,7 +63,7 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
         seed: seed("hostname: far", "address: 10.77.0.2/24", "interface: enp0s4", `join_token: ${join}`),
       });
       await second.powerOn();
-      await until("it joined, and its tunnel is up", up, 2 * BOOT_MS);
+      await lab.until("it joined, and its tunnel is up", up, 2 * BOOT_MS);
       console.log(`power-on of the second to its tunnel up: ${second.seconds()} s`);
       await second.says(/a project host of/, SLOW);
       expect(
@@ -77,7 +74,7 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
       const host = await far();
       id = (await hub.projects.create({ name: "far", host_id: host?.host_id ?? "" })).project_id;
       await hub.projects.start(id);
-      await running(hub, id);
+      await lab.running(hub, id);
       expect(await first.ok(inProject(id, "echo $((6 * 7))"))).toBe("42\n");
     },
     4 * BOOT_MS,
@@ -90,7 +87,7 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
       await hub.ssh.addKey({ key: (await first.ok("cat /root/mine.pub")).trim() });
       const { user, gateway } = await hub.ssh.project(id);
       const login = `ssh -o StrictHostKeyChecking=no -o BatchMode=yes -i /root/mine -p ${gateway?.port} ${user}@127.0.0.1 hostname`;
-      await until("a login", () => first.ok(login), SLOW);
+      await lab.until("a login", () => first.ok(login), SLOW);
     },
     SLOW * 2,
   );
@@ -103,10 +100,10 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
       await first.cut();
       const off = Date.now();
       await first.powerOn();
-      await until("the hub answers", () => signIn(hub), BOOT_MS);
-      await until("an echo after the reboot", () => up(off), BOOT_MS);
+      await lab.until("the hub answers", () => signIn(hub), BOOT_MS);
+      await lab.until("an echo after the reboot", () => up(off), BOOT_MS);
       console.log(`power-on of the hub to the tunnel up again: ${first.seconds()} s`);
-      expect(await until("the shell", () => first.ok(inProject(id, "cat /tmp/mark")), BOOT_MS)).toBe(
+      expect(await lab.until("the shell", () => first.ok(inProject(id, "cat /tmp/mark")), BOOT_MS)).toBe(
         "here\n",
       );
     },

@@ -13,14 +13,11 @@ import {
   browserOf,
   HUB,
   inProject,
-  running,
   SLOW,
-  setUp,
   setupToken,
   whyNotLong,
 } from "../fixtures/appliance.ts";
 import { makeReleases, type Releases } from "../fixtures/release.ts";
-import { until } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
 const UEFI = existsSync("/usr/share/OVMF/OVMF_CODE_4M.fd");
@@ -65,12 +62,12 @@ describe.skipIf(whyNotLong !== undefined)(
         console.log(`${UEFI ? "UEFI, " : ""}Nehalem, seed: address and token after ${vm.seconds()} s`);
         shown = vm.console();
         expect(shown).toContain(`https://10.0.2.77:9200/setup#token=${token}&email=ada@example.org`);
-        hub = await until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
+        hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
         expect(await vm.ok("hostname")).toBe("lab1\n");
         expect(await vm.ok("systemctl show -p Environment cocalc-hub")).toContain(
           "COCALC_PUBLIC_HOST=cocalc.example.org",
         );
-        await setUp(hub, token);
+        await lab.setUp(hub, token);
         expect(await vm.ok(NO_FAILURE)).toBe("");
         expect(await vm.ok("journalctl -b --no-pager | grep -ciE 'ordering cycle' || true")).toBe("0\n");
       },
@@ -114,7 +111,7 @@ describe.skipIf(whyNotLong !== undefined)(
           })
         ).project_id;
         await hub.projects.start(id);
-        await running(hub, id);
+        await lab.running(hub, id);
         expect(await vm.ok(inProject(id, "cat /proc/self/uid_map"))).not.toMatch(/^\s*0\s+0\s/);
         const said = await vm.sh(
           inProject(
@@ -124,7 +121,7 @@ describe.skipIf(whyNotLong !== undefined)(
         );
         expect(said.stderr + said.stdout).toContain("quota");
         await vm.ok(inProject(id, "rm -f ~/big; sync"));
-        const usage = await until(
+        const usage = await lab.until(
           "figures",
           async () => (await hub.projects.usage(id)).usage ?? undefined,
           SLOW,
@@ -148,13 +145,13 @@ describe.skipIf(whyNotLong !== undefined)(
         );
         const key = (await hub.me.createKey("test")).key;
         const curl = `curl -fsS -H 'authorization: Bearer ${key}' -H 'host: ${id}.localhost:9204' http://127.0.0.1:9204/${id}/proxy/8000/a`;
-        await until("the app answers", async () => (await vm.ok(curl)) === "hello\n", SLOW);
+        await lab.until("the app answers", async () => (await vm.ok(curl)) === "hello\n", SLOW);
         await vm.ok("ssh-keygen -q -t ed25519 -N '' -f /root/mine");
         await hub.ssh.addKey({ key: (await vm.ok("cat /root/mine.pub")).trim() });
         const { user, gateway } = await hub.ssh.project(id);
         const login = `ssh -o StrictHostKeyChecking=no -o BatchMode=yes -i /root/mine -p ${gateway?.port} ${user}@127.0.0.1 cat www/a`;
         expect(
-          (await until("the key is known", async () => await vm.ok(login), SLOW)).endsWith("hello\n"),
+          (await lab.until("the key is known", async () => await vm.ok(login), SLOW)).endsWith("hello\n"),
         ).toBe(true);
         const backup = await vm.sh(`${HUB} backup run ${id}`, { timeout: 600_000 });
         expect({ code: backup.code, said: backup.code === 0 ? "" : backup.stderr }).toEqual({
@@ -173,7 +170,7 @@ describe.skipIf(whyNotLong !== undefined)(
         await vm.says(/the disk is nearly full/, SLOW);
         const at = vm.console().length;
         await vm.ok("rm /filler");
-        await until("it is told", async () => /CoCalc appliance/.test(vm.console().slice(at)), SLOW);
+        await lab.until("it is told", async () => /CoCalc appliance/.test(vm.console().slice(at)), SLOW);
         expect(vm.console().slice(at)).not.toContain("nearly full");
         const report = await hub.doctor.run();
         console.log(`doctor: ${report.checks.map((one) => `${one.code} ${one.status}`).join(", ")}`);
@@ -195,7 +192,7 @@ describe.skipIf(whyNotLong !== undefined)(
         });
         await other.powerOn();
         await other.says(/this disk was copied from another machine/, BOOT_MS);
-        await until("root's shell", () => other.ok("true"), BOOT_MS);
+        await lab.until("root's shell", () => other.ok("true"), BOOT_MS);
         await other.sh("/usr/local/libexec/cocalc/forget-machine --yes && systemctl poweroff");
         await other.off(SLOW);
         await other.powerOn();
@@ -238,7 +235,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
     async () => {
       await vm.powerOn();
       const token = await setupToken(vm);
-      await until(
+      await lab.until(
         "root's shell",
         () => vm.ok("mkdir -p /disc && mount /dev/disk/by-label/DISC /disc"),
         BOOT_MS,
@@ -251,7 +248,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
       expect(bad.code).not.toBe(0);
       expect(await vm.ok(`${HUB} --version`)).toStartWith("9.2.0");
       expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`token=${token}`);
-      await until("nothing has failed", async () => (await vm.ok(NO_FAILURE)) === "", SLOW);
+      await lab.until("nothing has failed", async () => (await vm.ok(NO_FAILURE)) === "", SLOW);
     },
     4 * BOOT_MS,
   );

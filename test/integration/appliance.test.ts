@@ -11,14 +11,11 @@ import {
   BOOT_MS,
   browserOf,
   inProject,
-  running,
   SLOW,
-  setUp,
   setupToken,
   signIn,
   whyNotLong,
 } from "../fixtures/appliance.ts";
-import { until } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
 const REPO = resolve(import.meta.dir, "../..");
@@ -53,17 +50,17 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
       expect(shown).toMatch(/machine's SSH key {2}SHA256:/);
       expect(shown).toMatch(/hub's SSH key {6}SHA256:/);
       expect(shown).not.toMatch(/ordering cycle|Failed to start/i);
-      hub = await until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
+      hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
       expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`/setup#token=${token}`);
       expect((await hub.setup.status()).needed).toBe(true);
       // Before there is an admin, there is nothing else to be had.
       expect(await hub.projects.list().then(String, (error: Error & { code?: string }) => error.code)).toBe(
         "auth.required",
       );
-      await setUp(hub, token);
+      await lab.setUp(hub, token);
       id = (await hub.projects.create({ name: "kept" })).project_id;
       await hub.projects.start(id);
-      await running(hub, id);
+      await lab.running(hub, id);
       console.log(`power-on to a running project: ${vm.seconds()} s`);
     },
     2 * BOOT_MS,
@@ -104,7 +101,7 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
           if (made) names.push(name);
         }
       })();
-      await until("enough is acknowledged", async () => files >= ENOUGH && names.length >= 5, SLOW);
+      await lab.until("enough is acknowledged", async () => files >= ENOUGH && names.length >= 5, SLOW);
       await vm.cut();
       writing = false;
       await Promise.all([reading, changing, writer.exited]);
@@ -112,11 +109,11 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
 
       await vm.powerOn();
       await vm.says(/machine's SSH key/, BOOT_MS);
-      await until("the hub answers", () => signIn(hub), BOOT_MS);
+      await lab.until("the hub answers", () => signIn(hub), BOOT_MS);
       console.log(`power-on to the second answer: ${vm.seconds()} s`);
       const there = (await hub.projects.list()).map((one) => one.name);
       expect(there.filter((name) => names.includes(name)).sort()).toEqual([...names].sort());
-      await running(hub, id);
+      await lab.running(hub, id);
       const count = inProject(
         id,
         `i=0; while [ $i -lt ${files} ]; do i=$((i + 1)); [ "$(cat f$i)" = $i ] || exit 1; done; echo whole`,
