@@ -11,6 +11,7 @@ import { backupChecks } from "./checks.ts";
 import { createDrills } from "./drills.ts";
 import { isDue } from "./due.ts";
 import { createGate } from "./gate.ts";
+import { registerHostBackup } from "./host-backup.ts";
 import { createHubBackup, HUB_REASON } from "./hub-backup.ts";
 import { type JailFiles, jailCommand, jailFiles, prepareJail, probeJail } from "./jail.ts";
 import { createJobs } from "./jobs.ts";
@@ -38,6 +39,7 @@ export function createBackups(core: HubCore): HubFeature {
   const hubBackup = createHubBackup(core, { repositories, store });
   const drills = createDrills(core, { repositories, store, jobs, gate });
   const moves = createMoves(core, { repositories, store, service, jobs });
+  registerHostBackup(core, { store });
   let jail: JailFiles | undefined;
   let jailProblem: ProblemDetails | undefined;
   let rusticProblem: ProblemDetails | undefined;

@@ -19,14 +19,17 @@ const isAway = async (api: ApiClient, hostId: string) => (await api.hosts.get(ho
 
 /** Until it ended, or waits for a machine that is away. Errors: what made it fail. */
 async function follow(api: ApiClient, name: string, asked: HostCommand): Promise<HostCommand> {
-  const began = Date.now();
+  let waitsSince = Date.now();
   let heard = Date.now();
   let now = asked;
   let said = "";
   while (now.finished_at === null) {
     await Bun.sleep(POLL_MS);
     try {
-      if (now.state === "waiting" && (Date.now() - began > TAKEN_MS || (await isAway(api, asked.host_id)))) {
+      if (
+        now.state === "waiting" &&
+        (Date.now() - waitsSince > TAKEN_MS || (await isAway(api, asked.host_id)))
+      ) {
         process.stderr.write(`${name} is away: it gets this when it comes back\n`);
         return now;
       }
@@ -35,6 +38,7 @@ async function follow(api: ApiClient, name: string, asked: HostCommand): Promise
       );
       heard = Date.now();
       now = found ?? now;
+      if (now.state !== "waiting") waitsSince = heard;
     } catch (error) {
       // Its database may be the one from before, in which there is no such command: what runs then says how it went.
       if (Date.now() - heard > HUB_AWAY_MS) throw error;
@@ -70,6 +74,10 @@ export const upgrade = command({
       valueHint: "V",
       description: "Which version of the hub, instead of the latest at its release's address",
     },
+    "without-backups": {
+      type: "boolean",
+      description: "Also where a project that changed cannot be backed up first",
+    },
   },
   async run({ args }) {
     const { api } = access(args);
@@ -81,8 +89,10 @@ export const upgrade = command({
         exit: EX.USAGE,
       });
     }
+    const without_backups = args["without-backups"] === true;
     if (args.host !== undefined) {
-      const asked = await api.commands.upgrade(args.host, args.to === undefined ? {} : { version: args.to });
+      const version = args.to === undefined ? {} : { version: args.to };
+      const asked = await api.commands.upgrade(args.host, { ...version, without_backups });
       print(args, await follow(api, args.host, asked), done);
       return;
     }
@@ -90,7 +100,7 @@ export const upgrade = command({
     const ended: (HostCommand & { name: string })[] = [];
     for (const one of await api.hosts.list()) {
       if (one.type.kind === "local") continue;
-      const asked = await api.commands.upgrade(one.host_id).catch((error: unknown) => {
+      const asked = await api.commands.upgrade(one.host_id, { without_backups }).catch((error: unknown) => {
         if (toProblem(error).code === "upgrade.already") return undefined;
         throw error;
       });

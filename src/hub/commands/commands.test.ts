@@ -1,6 +1,6 @@
 /** Commands to machines, over a real database; the machine at the far end of the link is a fake that answers. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { connectFakeHost, type HubLab, openHubLab } from "../../../test/fixtures/hub-lab.ts";
+import { connectFakeHost, ended, type HubLab, openHubLab } from "../../../test/fixtures/hub-lab.ts";
 import { until } from "../../../test/fixtures/running-hub.ts";
 import { VERSION } from "../../core/version.ts";
 import type { Caller } from "../accounts/caller.ts";
@@ -65,4 +65,47 @@ test("one that still waits can be cancelled; a host gets no other version than t
   expect((await post(`/commands/${asked.json.command_id}/cancel`)).json.state).toBe("cancelled");
   expect((await post("/upgrade", { version: "9.9.9" })).json.code).toBe("upgrade.hub-version");
   expect((await post("/upgrade", { version: "--rollback" })).status).toBe(422);
+});
+
+test("a project that changed is backed up first; where that fails nothing is upgraded, unless it is asked for without", async () => {
+  const host = connectFakeHost(lab, hostId);
+  const made = await lab.call(admin, "POST", "/api/projects", { name: "thesis" });
+  const started = await lab.call(admin, "POST", `/api/projects/${made.json.project_id}/start`);
+  await ended(lab, started.json.operation_id);
+  // The fake machine knows no backups.
+  await post("/upgrade", {});
+  await until("it ended", async () => (await newest()).finished_at !== null, 20_000);
+  expect(await newest()).toMatchObject({
+    state: "failed",
+    without_backups: false,
+    problem: {
+      code: "upgrade.not-backed-up",
+      why: expect.stringContaining("thesis"),
+      command: "cocalc-hub host upgrade ember --without-backups",
+    },
+  });
+  expect(host.taken.size).toBe(0);
+  await post("/upgrade", { without_backups: true });
+  await until("it was taken", async () => (await newest()).state === "running", 10_000);
+  expect((await newest()).backup_operation).toBe(null);
+  host.close();
+});
+
+test("one whose projects are being backed up can be cancelled; that ends the backups too", async () => {
+  const host = connectFakeHost(lab, hostId);
+  lab.operations.register("host.backup", {
+    steps: [["backed-up", "They are backed up"]],
+    async run({ signal, step }) {
+      await step("backed-up", { state: "running", detail: "1 of 2: thesis" });
+      await new Promise((_, stop) => signal.addEventListener("abort", () => stop(new Error("cancelled"))));
+    },
+  });
+  const asked = await post("/upgrade", {});
+  await until("it says how far it is", async () => (await newest()).detail === "1 of 2: thesis", 10_000);
+  expect((await newest()).state).toBe("backing-up");
+  const cancelled = await post(`/commands/${asked.json.command_id}/cancel`);
+  expect(cancelled.json.state).toBe("cancelled");
+  expect((await ended(lab, cancelled.json.backup_operation)).state).toBe("cancelled");
+  expect(host.taken.size).toBe(0);
+  host.close();
 });

@@ -14,6 +14,7 @@ import { assertAdmin, type Caller } from "../accounts/caller.ts";
 import { commandRoutes } from "../api/command-routes.ts";
 import type { HubCore, HubFeature } from "../core.ts";
 import type { HostCommandTable } from "../db/schema.ts";
+import { createBackupsFirst } from "./backups-first.ts";
 import { judgeDelivery, judgeUnknowing, MAX_UNTAKEN, RUNNING_LEASE_MS, SENT_LEASE_MS } from "./deliver.ts";
 
 const log = logger("commands");
@@ -27,6 +28,7 @@ function toCommand(row: HostCommandTable): HostCommand {
     ...rest,
     kind: row.kind as CommandKind,
     state: row.state as HostCommand["state"],
+    without_backups: row.without_backups === 1,
     problem: row.problem ? (JSON.parse(row.problem) as HostCommand["problem"]) : null,
   };
 }
@@ -37,6 +39,8 @@ export function createCommands(core: HubCore) {
   const { db, hosts, links, audit, events } = core;
   /** One answer at a time from each machine. */
   const sending = new Set<string>();
+  /** Machines that were to be looked at while that was so. */
+  const missed = new Set<string>();
   const now = () => new Date().toISOString();
 
   async function change(row: HostCommandTable, set: Partial<HostCommandTable>): Promise<boolean> {
@@ -58,6 +62,8 @@ export function createCommands(core: HubCore) {
     events.changed("host", row.host_id);
     return true;
   }
+
+  const backups = createBackupsFirst(core, { change, further: (hostId) => soon(hostId) });
 
   /** What a machine says of its command. Of one that is over, or that this hub does not know, it may forget all. */
   async function told(hostId: string, status: CommandStatus): Promise<void> {
@@ -136,21 +142,30 @@ export function createCommands(core: HubCore) {
     }
   }
 
-  async function sweep(hostId?: string): Promise<void> {
-    const rows = await db
+  const open = (hostId?: string) =>
+    db
       .selectFrom("host_commands")
       .selectAll()
       .where("finished_at", "is", null)
       .$if(hostId !== undefined, (query) => query.where("host_id", "=", hostId ?? ""))
       .execute();
-    for (const row of rows) {
-      const connected = links.isConnected(row.host_id);
-      if (sending.has(row.host_id) || judgeDelivery(row, { connected, now: now() }) !== "send") continue;
-      sending.add(row.host_id);
+
+  async function sweep(hostId?: string): Promise<void> {
+    for (const { host_id } of await open(hostId)) {
+      if (sending.has(host_id)) {
+        missed.add(host_id);
+        continue;
+      }
+      sending.add(host_id);
       try {
-        await send(row);
+        // As it is now: there is one at a time for each machine.
+        const [row] = await open(host_id);
+        if (row === undefined || !(await backups.done(row))) continue;
+        const connected = links.isConnected(host_id);
+        if (judgeDelivery(row, { connected, now: now() }) === "send") await send(row);
       } finally {
-        sending.delete(row.host_id);
+        sending.delete(host_id);
+        if (missed.delete(host_id)) soon(host_id);
       }
     }
   }
@@ -160,7 +175,13 @@ export function createCommands(core: HubCore) {
   links.on("command-status", told);
   links.onConnected((hostId) => soon(hostId));
 
-  async function ask(caller: Caller, host: Host, kind: CommandKind, version: string | null) {
+  async function ask(
+    caller: Caller,
+    host: Host,
+    kind: CommandKind,
+    version: string | null,
+    withoutBackups: boolean,
+  ) {
     const row: HostCommandTable = {
       command_id: newId(),
       host_id: host.host_id,
@@ -176,6 +197,8 @@ export function createCommands(core: HubCore) {
       created_at: now(),
       created_by: caller.name,
       finished_at: null,
+      without_backups: withoutBackups ? 1 : 0,
+      backup_operation: null,
     };
     const made = await db
       .insertInto("host_commands")
@@ -193,7 +216,11 @@ export function createCommands(core: HubCore) {
         exit: EX.TEMPFAIL,
       });
     }
-    await audit.write(caller.name, `host.${kind}`, host.host_id, { version, command_id: row.command_id });
+    await audit.write(caller.name, `host.${kind}`, host.host_id, {
+      version,
+      command_id: row.command_id,
+      ...(withoutBackups ? { without_backups: true } : {}),
+    });
     events.changed("host", host.host_id);
     soon(host.host_id);
     return toCommand(row);
@@ -235,7 +262,9 @@ export function createCommands(core: HubCore) {
     async upgrade(caller: Caller, key: string, wanted: UpgradeHost): Promise<HostCommand> {
       assertAdmin(caller);
       const host = await hosts.get(caller, key);
-      if (host.type.kind === "local") return await ask(caller, host, "upgrade", wanted.version ?? null);
+      const without = wanted.without_backups === true;
+      if (host.type.kind === "local")
+        return await ask(caller, host, "upgrade", wanted.version ?? null, without);
       if (wanted.version !== undefined && wanted.version !== VERSION) {
         throw new CodedError({
           code: "upgrade.hub-version",
@@ -254,19 +283,20 @@ export function createCommands(core: HubCore) {
           exit: EX.USAGE,
         });
       }
-      return await ask(caller, host, "upgrade", VERSION);
+      return await ask(caller, host, "upgrade", VERSION, without);
     },
     async rollback(caller: Caller, key: string): Promise<HostCommand> {
       assertAdmin(caller);
-      return await ask(caller, await hosts.get(caller, key), "rollback", null);
+      return await ask(caller, await hosts.get(caller, key), "rollback", null, true);
     },
     /** Errors: `command.taken`. */
     async cancel(caller: Caller, key: string, id: string): Promise<HostCommand> {
       const row = await find(caller, key, id);
       // While an answer may be on its way it is not known whether the machine has it.
       const held = row.lease_until !== null && row.lease_until > now();
-      if (row.state === "waiting" && !held) {
+      if ((row.state === "waiting" || row.state === "backing-up") && !held) {
         if (await change(row, { state: "cancelled", finished_at: now() })) {
+          await backups.cancel(row);
           await audit.write(caller.name, `host.${row.kind}-cancel`, row.host_id, { command_id: id });
           return toCommand(await find(caller, key, id));
         }

@@ -1,4 +1,5 @@
-/** When a command is sent to its machine, and what is made of an answer. Pure. */
+/** When a command is sent to its machine, what comes before, and what is made of an answer. Pure. */
+import type { Operation } from "../../contract/api.ts";
 import type { HostCommandTable } from "../db/schema.ts";
 
 /** Sent, and not answered: a machine that lives answers within its link's own time limit. */
@@ -8,6 +9,9 @@ export const RUNNING_LEASE_MS = 60_000;
 /** Answers that were no answers, one after the other, from a machine whose link is up. */
 export const MAX_UNTAKEN = 10;
 
+/** A machine that went away after its backups, and comes back later than this, is backed up once more. */
+const BACKUPS_COUNT_MS = 30 * 60_000;
+
 type Row = Pick<HostCommandTable, "state" | "finished_at" | "lease_until" | "attempts">;
 
 /** `now`: ISO. */
@@ -16,6 +20,26 @@ export function judgeDelivery(row: Row, at: { connected: boolean; now: string })
   // A machine that is away costs nothing: it gets it when it comes back.
   if (!at.connected) return "wait";
   return row.lease_until === null || row.lease_until <= at.now ? "send" : "wait";
+}
+
+/**
+ * What is to be done about the backups before an upgrade. `made`: the operation that makes them, if it was begun.
+ * `ready`: they are made, or none are wanted; `again`: they do not count any more.
+ */
+export function judgeBackups(
+  row: Pick<HostCommandTable, "kind" | "state" | "without_backups">,
+  at: {
+    made: Pick<Operation, "state" | "problem" | "finished_at"> | undefined;
+    connected: boolean;
+    now: number;
+  },
+): "ready" | "begin" | "wait" | "again" | "fail" {
+  const { made } = at;
+  if (row.kind !== "upgrade" || row.without_backups === 1 || row.state === "running") return "ready";
+  if (made === undefined) return at.connected ? "begin" : "wait";
+  if (made.state === "pending" || made.state === "running") return "wait";
+  if (made.state !== "done") return !at.connected || made.problem?.code === "host.away" ? "again" : "fail";
+  return at.now - Date.parse(made.finished_at ?? "") <= BACKUPS_COUNT_MS ? "ready" : "again";
 }
 
 /**

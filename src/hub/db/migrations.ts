@@ -17,6 +17,7 @@ import { machines } from "./migrations/0100-machines.ts";
 import { imageDigest } from "./migrations/0110-image-digest.ts";
 import { repositoryRepair } from "./migrations/0120-repository-repair.ts";
 import { hostCommands } from "./migrations/0140-host-commands.ts";
+import { commandBackups } from "./migrations/0160-command-backups.ts";
 
 export function migrations(authOptions: AuthOptions): Record<string, Migration> {
   return {
@@ -34,5 +35,6 @@ export function migrations(authOptions: AuthOptions): Record<string, Migration> 
     "0110-image-digest": { up: imageDigest },
     "0120-repository-repair": { up: repositoryRepair },
     "0140-host-commands": { up: hostCommands },
+    "0160-command-backups": { up: commandBackups },
   };
 }

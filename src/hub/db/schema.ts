@@ -354,6 +354,10 @@ export interface HostCommandTable {
   created_at: string;
   created_by: string;
   finished_at: string | null;
+  /** 1: asked for without backing up first. */
+  without_backups: number;
+  /** What backs its projects up before it is sent. */
+  backup_operation: string | null;
 }
 
 export interface Tables {

@@ -14,14 +14,13 @@ import {
   type Tombstone,
   tombstoneSchema,
 } from "../../contract/api-leaving.ts";
-import { CodedError, EX, type ProblemDetails, toProblem } from "../../core/errors.ts";
-import { assertAdmin, type Caller, LOCAL_ADMIN } from "../accounts/caller.ts";
+import { CodedError, EX, toProblem } from "../../core/errors.ts";
+import { assertAdmin, type Caller } from "../accounts/caller.ts";
 import { leavingRoutes } from "../api/leaving-routes.ts";
 import type { HubCore, HubFeature } from "../core.ts";
-import type { OperationContext } from "../operations/operations.ts";
+import { runFor } from "../operations/run-for.ts";
 import { assertNotOwnMachine } from "./own-machine.ts";
 
-const POLL_MS = 300;
 const LEAVE_TIMEOUT_MS = 60_000;
 const input = deprovisionSchema.extend({ by: z.string() });
 
@@ -88,32 +87,6 @@ export function createLeavings(core: HubCore) {
     events.changed("host", host.host_id);
   }
 
-  /** Asked for as its own, in its own lane; its end is waited for. */
-  async function runFor(
-    context: OperationContext,
-    kind: string,
-    project: { project_id: string; name: string },
-    data: unknown,
-  ): Promise<ProblemDetails | null> {
-    const started = await operations.start(
-      LOCAL_ADMIN,
-      kind,
-      { kind: "project", id: project.project_id, name: project.name },
-      data,
-    );
-    for (;;) {
-      const now = await operations.get(LOCAL_ADMIN, started.operation_id);
-      if (now.state === "done") return null;
-      if (now.state === "failed" || now.state === "cancelled")
-        return now.problem ?? { code: "operation.cancelled", title: "It was cancelled" };
-      if (context.signal.aborted) {
-        await operations.cancel(LOCAL_ADMIN, started.operation_id);
-        throw new CodedError({ code: "operation.cancelled", title: "It was cancelled" });
-      }
-      await Bun.sleep(POLL_MS);
-    }
-  }
-
   async function theHost(id: string): Promise<Host> {
     const host = await hosts.find(id);
     if (host && host.state !== "gone") return host;
@@ -136,9 +109,12 @@ export function createLeavings(core: HubCore) {
       for (const row of busy) {
         await context.step("emptied", { state: "running", detail: `${done} of ${busy.length}: ${row.name}` });
         const to = move ? await elsewhere(host) : undefined;
-        const problem = to
-          ? await runFor(context, "project.move", row, { host_id: to.host_id, from_backup: false })
-          : await runFor(context, "project.stop", row, null);
+        const { problem } = to
+          ? await runFor(operations, context, "project.move", row, {
+              host_id: to.host_id,
+              from_backup: false,
+            })
+          : await runFor(operations, context, "project.stop", row, null);
         if (problem) throw new CodedError({ ...problem, title: `${row.name}: ${problem.title}` });
         done += 1;
       }
@@ -182,7 +158,7 @@ export function createLeavings(core: HubCore) {
       const before = await projectsOn(host.host_id);
       await context.step("stopped", { state: "running" });
       for (const project of before.filter((one) => one.state !== "stopped")) {
-        const problem = await runFor(context, "project.stop", project, null);
+        const { problem } = await runFor(operations, context, "project.stop", project, null);
         if (problem) throw new CodedError({ ...problem, title: `${project.name}: ${problem.title}` });
       }
       await context.step("stopped", { state: "done", detail: `${before.length} projects` });
@@ -194,7 +170,9 @@ export function createLeavings(core: HubCore) {
             state: "running",
             detail: `${at + 1} of ${before.length}: ${project.name}`,
           });
-          const problem = await runFor(context, "project.backup", project, { reason: "deprovision" });
+          const { problem } = await runFor(operations, context, "project.backup", project, {
+            reason: "deprovision",
+          });
           const proven = (await projectsOn(host.host_id)).find(
             (one) => one.project_id === project.project_id,
           );

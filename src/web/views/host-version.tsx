@@ -113,6 +113,14 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
     mutationFn: () => api.commands.cancel(host.host_id, command.command_id),
     onSuccess: again,
   });
+  const insist = useMutation({
+    mutationFn: () =>
+      api.commands.upgrade(host.host_id, {
+        ...(host.type.kind === "local" && command.version !== null ? { version: command.version } : {}),
+        without_backups: true,
+      }),
+    onSuccess: again,
+  });
   const name = visible(host.name);
   if (command.state === "waiting") {
     return (
@@ -120,6 +128,21 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
         <StepGlyph state="pending" />
         <span style={{ flex: 1 }}>
           {whatOf(command)}, asked for {ago(command.created_at)}: {name} gets it when it comes back.
+        </span>
+        <ErrorBlock error={cancel.error} />
+        <Button size="xs" variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
+          Cancel
+        </Button>
+      </div>
+    );
+  }
+  if (command.state === "backing-up") {
+    return (
+      <div className="row" role="status">
+        <StepGlyph state="running" />
+        <span style={{ flex: 1 }}>
+          {whatOf(command)}: its projects are backed up first
+          {command.detail ? `, ${visible(command.detail)}` : ""}.
         </span>
         <ErrorBlock error={cancel.error} />
         <Button size="xs" variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
@@ -141,10 +164,20 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
   }
   if (command.state === "failed" && command.problem) {
     return (
-      <ProblemBlock
-        tone="warn"
-        problem={{ ...command.problem, title: `${whatOf(command)}: ${command.problem.title}` }}
-      />
+      <>
+        <ProblemBlock
+          tone="warn"
+          problem={{ ...command.problem, title: `${whatOf(command)}: ${command.problem.title}` }}
+        />
+        {command.problem.code === "upgrade.not-backed-up" ? (
+          <div className="row">
+            <ErrorBlock error={insist.error} />
+            <Button size="xs" variant="default" loading={insist.isPending} onClick={() => insist.mutate()}>
+              Upgrade without these backups
+            </Button>
+          </div>
+        ) : null}
+      </>
     );
   }
   return (
@@ -182,8 +215,9 @@ function UpgradeHub({
         <ErrorBlock error={error} />
         <p style={{ margin: 0 }}>
           The hub, and the host on its machine, take a newer release from the address that theirs was
-          published at, and check its signature. The hub is away for some seconds; projects, terminals and
-          tunnels go on. If it does not prove healthy within a minute, it goes back by itself.
+          published at, and check its signature. Projects here that changed are backed up first. The hub is
+          away for some seconds; projects, terminals and tunnels go on. If it does not prove healthy within a
+          minute, it goes back by itself.
         </p>
         <TextInput
           label="Version"
@@ -227,7 +261,7 @@ export function UpgradeAll({ hosts }: { hosts: Host[] }): ReactNode {
   const ask = async () => {
     const yes = await askYesNo({
       title: `Upgrade ${behind.length === 1 ? visible(behind[0]?.name ?? "") : `${behind.length} hosts`} to ${hub}?`,
-      text: `${behind.map((one) => visible(one.name)).join(", ")}. Each is away for some seconds, and goes back by itself if the new version does not prove healthy there. Projects go on. Those that are away get it when they come back.`,
+      text: `${behind.map((one) => visible(one.name)).join(", ")}. Projects that changed are backed up first. Each is away for some seconds, and goes back by itself if the new version does not prove healthy there. Projects go on. Those that are away get it when they come back.`,
       action: "Upgrade",
     });
     if (yes) all.mutate();
