@@ -26,6 +26,7 @@ const lazy = {
   search: () => import("./search.ts"),
   watch: () => import("./watch.ts"),
   editing: () => import("./editing/editing.ts"),
+  vouched: () => import("../contract/project-services/editing.ts"),
   ports: () => import("./ports.ts"),
   apps: () => import("./apps/apps.ts"),
   shared: async () => ({
@@ -172,11 +173,16 @@ export function dispatcher(
     const path = await seen(params.path, roots);
     await (await lazy.files()).sendFile(stream, { ...params, path }, home);
   });
+  streams.set("files.edit", async (raw, stream) => {
+    const { vouchedEditSchema } = await lazy.vouched();
+    const { person, ...params } = valid(() => vouchedEditSchema.parse(raw));
+    await (await editing()).edit(stream, params, person);
+  });
   streams.set("shared.edit", async (raw, stream) => {
     const { sharedStreams } = await lazy.shared();
     const { roots, ...params } = valid(() => sharedStreams["shared.edit"].params.parse(raw));
     const path = await seen(params.path, roots);
-    await (await editing()).edit(stream, { ...params, path }, true);
+    await (await editing()).edit(stream, { ...params, path });
   });
   streams.set("shared.watch", async (raw, stream) => {
     const { sharedStreams } = await lazy.shared();
@@ -210,7 +216,6 @@ export function dispatcher(
   );
   stream("files.copy", async (stream, params) => await (await lazy.copy()).copyInto(stream, params, home));
   stream("files.search", async (stream, params) => await (await lazy.search()).search(stream, params, home));
-  stream("files.edit", async (stream, params) => await (await editing()).edit(stream, params));
   stream("files.watch", async (stream, params) => (await lazy.watch()).watchPath(stream, params, home));
 
   request("ssh.authorized-keys", async () => ({ text: await (await lazy.net()).readAuthorizedKeys(home) }));

@@ -36,6 +36,9 @@ export type StreamHandler<D> = (
   context: Omit<CallContext<D>, "signal">,
 ) => unknown;
 
+/** Returns what is passed on in place of `data`. */
+export type Stamp<D> = (data: unknown, attachment: Attachment<D>) => unknown;
+
 export class Attachment<D> {
   readonly peer: Peer;
   data: D;
@@ -79,6 +82,7 @@ export class Router<D = unknown> implements PeerService {
   #attachments = new Map<Peer, Attachment<D>>();
   #handlers: { pattern: string; handler: Handler<D> }[] = [];
   #streamHandlers: { pattern: string; handler: StreamHandler<D> }[] = [];
+  #stamps: { pattern: string; stamp: Stamp<D> }[] = [];
   #subscriptions = new Set<{
     pattern: string;
     callback: (subject: string, data: unknown, context: { attachment: Attachment<D>; peer: Peer }) => void;
@@ -100,6 +104,11 @@ export class Router<D = unknown> implements PeerService {
    */
   handleStream(pattern: string, handler: StreamHandler<D>): void {
     this.#streamHandlers.push({ pattern: checkSubject(pattern, "pattern"), handler });
+  }
+
+  /** Changes what is asked under `pattern` before it goes to whoever serves it: what an asker must not say of itself. */
+  stamp(pattern: string, stamp: Stamp<D>): void {
+    this.#stamps.push({ pattern: checkSubject(pattern, "pattern"), stamp });
   }
 
   /** Publications of attached peers, as this process sees them. */
@@ -170,11 +179,19 @@ export class Router<D = unknown> implements PeerService {
       incoming.fail(noResponder(subject));
       return;
     }
+    let json = incoming.json;
+    const stamped = this.#stamps.find(({ pattern }) => matches(pattern, subject));
+    try {
+      if (stamped !== undefined) json = encodeJson(stamped.stamp(decodeJson(json), attachment));
+    } catch (error) {
+      incoming.fail(error);
+      return;
+    }
     const asked = { subject, asked: true, kill: (_: CodedError) => {} };
     const served = { subject, asked: false, kill: (_: CodedError) => {} };
     attachment.running.add(asked);
     server.running.add(served);
-    const kill = relay(incoming, server.peer, () => {
+    const kill = relay({ ...incoming, json }, server.peer, () => {
       attachment.running.delete(asked);
       server.running.delete(served);
     });

@@ -8,6 +8,7 @@ import { serviceNotifier } from "../core/notify.ts";
 import type { HostPaths } from "../core/paths.ts";
 import type { Ports } from "../core/ports.ts";
 import type { KeyPair } from "../core/ssh-keys.ts";
+import { vouchForEditors } from "./editors.ts";
 import { createFeatures } from "./features.ts";
 import type { Helper } from "./helper/client.ts";
 import { createHostImages } from "./images/ensure.ts";
@@ -53,6 +54,7 @@ export async function startHost(options: {
     ? { ensure: async () => NO_IMAGE, prune: async () => [] }
     : createHostImages({ dir: paths.images, helper, link: theLink });
   serveViewers(router);
+  vouchForEditors(router);
   const manager = new ProjectManager({
     records: projectRecords(paths.projects),
     helper,

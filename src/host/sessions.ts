@@ -27,7 +27,7 @@ function dataOf(grant: ConatGrant): SessionData {
   const views = grant.projects.flatMap(({ project_id, role, paths }) =>
     role === "viewer" ? [[project_id, paths ?? []] as const] : [],
   );
-  return { account_id: grant.sub, views: new Map(views) };
+  return { account_id: grant.sub, name: grant.name, views: new Map(views) };
 }
 
 export function createSessions(

@@ -11,6 +11,8 @@ import { CodedError } from "../core/errors.ts";
 /** What the host knows of a browser's socket. */
 export interface SessionData {
   account_id: string;
+  /** As others read it. */
+  name: string;
   /** Projects in which it is a viewer, with what it sees there. */
   views: ReadonlyMap<string, readonly string[]>;
 }

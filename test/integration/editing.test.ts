@@ -26,7 +26,7 @@ import { MAX_EDIT_BYTES } from "../../src/contract/project-services.ts";
 import { CodedError } from "../../src/core/errors.ts";
 import { EditLink } from "../../src/web/project/editing/edit-link.ts";
 import { type AgentLab, startAgent } from "../fixtures/agent-lab.ts";
-import { browserStore, editPages } from "../fixtures/edit-page.ts";
+import { browserStore, type EditPage, editPages } from "../fixtures/edit-page.ts";
 
 setDefaultTimeout(90_000);
 let lab: AgentLab;
@@ -73,7 +73,7 @@ describe("together", () => {
       head: Y.createRelativePositionFromTypeIndex(text, 11),
     });
     const cursorOfBen = () => {
-      const state = ada.cursors().getStates().get(ben.doc().clientID);
+      const state = [...ada.cursors().getStates().values()].find(({ user }) => user.name === "Ben");
       return (
         state?.cursor &&
         Y.createAbsolutePositionFromRelativePosition(
@@ -87,6 +87,67 @@ describe("together", () => {
     expect(cursorOfBen()).toBe(17);
     ben.link.close();
     await until("he is gone", () => ada.state().others.length === 0);
+  });
+
+  test("a page that says it is somebody else is seen as who it is, and takes nobody's place", async () => {
+    writeFileSync(at("lies.txt"), "hello world\n");
+    const [ada, ben] = [page("lies.txt"), page("lies.txt", { name: "Ben" })];
+    await Promise.all([ready(ada), ready(ben)]);
+    const names = (one: EditPage) => [...one.cursors().getStates().values()].map(({ user }) => user.name);
+    await until("they see each other", () => names(ada).join() === "Ben" && names(ben).join() === "Ada");
+    const peer = lab.browser("Mallory");
+    const claim = { account_id: "Ben", name: "Ben" };
+    const stream = await peer.openStream(`project.${lab.project_id}.files.edit`, {
+      path: "lies.txt",
+      client: ben.doc().clientID,
+      person: claim,
+    });
+    stream.sendMessage({ type: "here", person: claim, who: 1, cursor: null });
+    await until("Ada sees her", () => names(ada).toSorted().join() === "Ben,Mallory");
+    await until("Ben sees her too", () => names(ben).toSorted().join() === "Ada,Mallory");
+    expect(
+      ada
+        .state()
+        .others.map((one) => one.account_id)
+        .toSorted(),
+    ).toEqual(["Ben", "Mallory"]);
+    const text = ben.doc().getText("text");
+    const place = Y.createRelativePositionFromTypeIndex(text, 6);
+    ben.cursors().setLocalStateField("cursor", { anchor: place, head: place });
+    await until("Ben's cursor is Ben's", () =>
+      [...ada.cursors().getStates().values()].some(
+        ({ user, cursor }) => user.name === "Ben" && cursor !== null,
+      ),
+    );
+    stream.end();
+    await until("she is gone, and Ben is not", () => names(ada).join() === "Ben");
+    ben.type("hello", "well, hello");
+    await saved(ben);
+    expect(onDisk("lies.txt")).toBe("well, hello world\n");
+  });
+
+  test("a page that comes again before its old line broke is there once", async () => {
+    writeFileSync(at("again.txt"), "hello\n");
+    const [ada, ben] = [page("again.txt"), page("again.txt", { name: "Ben" })];
+    await Promise.all([ready(ada), ready(ben)]);
+    const seen = () => [...ada.cursors().getStates().values()].map(({ user }) => user.name);
+    await until("Ada sees Ben", () => seen().join() === "Ben");
+    const open = async () => {
+      const line = await openProject(lab.browser("Cy"), lab.project_id, "files.edit", {
+        path: "again.txt",
+        client: 7,
+      });
+      line.send({ type: "here", cursor: null });
+      return line;
+    };
+    const first = await open();
+    const ended = new Promise((resolve) => first.stream.onClose((error) => resolve(codeOf(error))));
+    await until("Cy is there", () => seen().toSorted().join() === "Ben,Cy");
+    const second = await open();
+    expect(await ended).toBe("edit.replaced");
+    await until("once", () => seen().toSorted().join() === "Ben,Cy");
+    second.stream.end();
+    await until("Cy is gone", () => seen().join() === "Ben");
   });
 
   test("line endings, mark, mode and links stay; a hard link stays one", async () => {
@@ -145,7 +206,7 @@ describe("together", () => {
       caller: viewer,
       projectId: lab.project_id,
       path: params.path,
-      me: undefined,
+      watching: true,
       storage: browserStore(),
       onState: () => {},
       onDoc: () => {},

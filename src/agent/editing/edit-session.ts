@@ -10,16 +10,28 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 export class EditSession {
   readonly stream: ConatStream;
   readonly client: number;
+  /** Undefined for one who looks on. */
+  readonly person: EditPerson | undefined;
+  /** What other pages know it by. */
+  readonly who: number;
   /** Frames that came; that are kept whatever happens; that are in the file. */
   received = 0;
   seen = 0;
   saved = 0;
   #told = 0;
-  here: { person: EditPerson; cursor: EditCursor | null } | undefined;
+  /** Undefined until it said that it is there. */
+  here: { cursor: EditCursor | null } | undefined;
 
-  constructor(stream: ConatStream, client: number) {
+  constructor(stream: ConatStream, from: { client: number; person: EditPerson | undefined; who: number }) {
     this.stream = stream;
-    this.client = client;
+    this.client = from.client;
+    this.person = from.person;
+    this.who = from.who;
+  }
+
+  /** The same page, come again: its older line may not have broken yet. */
+  isPageOf(other: EditSession): boolean {
+    return this.client === other.client && this.person?.account_id === other.person?.account_id;
   }
 
   update(update: Uint8Array): void {
@@ -36,9 +48,10 @@ export class EditSession {
     this.stream.sendMessage({ type: "state", seen: this.#told, saved: this.saved, ...state });
   }
 
-  there(client: number, here: EditSession["here"]): void {
-    const { person = null, cursor = null } = here ?? {};
-    this.stream.sendMessage({ type: "there", client, person, cursor });
+  /** Tells of another page where it is, or that it left. */
+  there({ who, person, here }: EditSession): void {
+    const known = here === undefined ? { person: null, cursor: null } : { person, cursor: here.cursor };
+    this.stream.sendMessage({ type: "there", who, ...known });
   }
 
   #frame(type: EditFrameType, payload: Uint8Array): void {

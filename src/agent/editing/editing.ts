@@ -1,9 +1,11 @@
 /** The files that people edit together: opened by whoever comes first, let go some time after the last one left. */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { access, constants, lstat } from "node:fs/promises";
+import type { z } from "zod";
 import type { ConatStream } from "../../conat/stream.ts";
 import { EDIT_FRAME, EditFrameDecoder } from "../../contract/editing/frames.ts";
 import { sysPath } from "../../contract/path-bytes.ts";
+import type { EditPerson } from "../../contract/project-services/editing.ts";
 import { projectStreams } from "../../contract/project-services.ts";
 import { CodedError, errnoOf } from "../../core/errors.ts";
 import type { Surroundings } from "../child-env.ts";
@@ -24,12 +26,15 @@ const LINGER_MS = 30_000;
 const KEEP_LOGS_MS = 7 * 24 * 3600_000;
 const MAX_LOGS_BYTES = 64 * 1024 * 1024;
 
+type EditParams = z.output<(typeof projectStreams)["files.edit"]["params"]>;
+
 export class Editing {
   #home: string;
   #dir: string;
   #docs = new Map<string, Promise<OpenDoc>>();
   #lingering = new Map<OpenDoc, ReturnType<typeof setTimeout>>();
   #closing = new Map<string, Promise<void>>();
+  #lines = 0;
 
   constructor(around: Surroundings) {
     this.#home = around.home;
@@ -37,11 +42,11 @@ export class Editing {
     this.#prune();
   }
 
-  /** `watching`: to look on; what comes up is not listened to. */
-  async edit(stream: ConatStream, raw: unknown, watching = false): Promise<void> {
-    const { path, client, have } = projectStreams["files.edit"].params.parse(raw);
-    const asked = resolvePath(this.#home, path);
-    const real = await this.#real(asked);
+  /** Without a `person`: to look on; what comes up is not listened to. */
+  async edit(stream: ConatStream, asked: EditParams, person?: EditPerson): Promise<void> {
+    const { path, client, have } = asked;
+    const watching = person === undefined;
+    const real = await this.#real(resolvePath(this.#home, path));
     const writable = !watching && (await mayWrite(real));
     const doc = await this.#open(real);
     if (stream.closed || doc.sessions.size >= MAX_SESSIONS) {
@@ -49,7 +54,7 @@ export class Editing {
       throw tooMany(`${MAX_SESSIONS} pages have this file open, as many as there may be.`);
     }
     clearTimeout(this.#lingering.get(doc));
-    const session = new EditSession(stream, client);
+    const session = new EditSession(stream, { client, person, who: ++this.#lines });
     const decoder = new EditFrameDecoder();
     stream.onData((bytes) => {
       if (!writable) return;
@@ -60,7 +65,7 @@ export class Editing {
     stream.onMessage((message) => {
       if (watching) return;
       const up = projectStreams["files.edit"].up.parse(message);
-      if (up.type === "here") doc.here(session, { person: up.person, cursor: up.cursor });
+      if (up.type === "here") doc.here(session, { cursor: up.cursor });
       else if (writable) void doc.save(up.over);
     });
     stream.onEnd(() => stream.end());

@@ -99,20 +99,26 @@ export class OpenDoc {
   join(session: EditSession, vector: Uint8Array | undefined): void {
     session.update(Y.encodeStateAsUpdate(this.#shared.people, vector));
     session.vector(Y.encodeStateVector(this.#shared.people));
-    for (const other of this.sessions) if (other.here) session.there(other.client, other.here);
+    for (const other of this.sessions) if (other.isPageOf(session)) this.#replaced(other);
+    for (const other of this.sessions) if (other.here) session.there(other);
     this.sessions.add(session);
     this.#tell();
   }
 
   leave(session: EditSession): void {
-    this.sessions.delete(session);
-    if (session.here) for (const other of this.sessions) other.there(session.client, undefined);
+    if (!this.sessions.delete(session)) return;
+    if (session.here) this.here(session, undefined);
     if (this.sessions.size === 0 && this.#dirty) void this.save();
   }
 
   here(session: EditSession, here: EditSession["here"]): void {
     session.here = here;
-    for (const other of this.sessions) if (other !== session) other.there(session.client, here);
+    for (const other of this.sessions) if (other !== session) other.there(session);
+  }
+
+  #replaced(session: EditSession): void {
+    this.leave(session);
+    session.stream.reset(new CodedError({ code: "edit.replaced", title: "The page came again" }));
   }
 
   /** A change of a page. Throws when it may not be taken. */

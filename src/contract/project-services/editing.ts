@@ -23,7 +23,7 @@ const placeSchema = z.object({
 export const cursorSchema = z.object({ anchor: placeSchema, head: placeSchema });
 export type EditCursor = z.output<typeof cursorSchema>;
 
-/** As that person's page says it: names are for those who share the project anyway. */
+/** As the hub vouched for it when the page's socket opened: the host says it, never the page. */
 export const editPersonSchema = z.object({
   account_id: z.string().max(64),
   name: z.string().max(100),
@@ -51,7 +51,7 @@ export const editStreams = {
   "files.edit": {
     params: z.object({
       path: pathSchema,
-      /** Of this page's copy of the document: cursors are told by it. */
+      /** Of this page's copy of the document: coming again it takes the place of its older line. */
       client,
       /** What this page has already, of which document. */
       have: z.object({ doc_id: z.string().max(64), vector: z.string().max(MAX_VECTOR_CHARS) }).optional(),
@@ -59,7 +59,7 @@ export const editStreams = {
     up: z.discriminatedUnion("type", [
       /** Now, not after the pause. `over`: also over what somebody else put there that is no text. */
       z.object({ type: z.literal("save"), over: z.boolean().optional() }),
-      z.object({ type: z.literal("here"), person: editPersonSchema, cursor: cursorSchema.nullable() }),
+      z.object({ type: z.literal("here"), cursor: cursorSchema.nullable() }),
     ]),
     down: z.discriminatedUnion("type", [
       z.object({
@@ -73,10 +73,14 @@ export const editStreams = {
       /** Another page; `person` is null once it is gone. */
       z.object({
         type: z.literal("there"),
-        client,
+        /** The agent's own number for that page's line, from 1. */
+        who: z.number().int().min(1),
         person: editPersonSchema.nullable(),
         cursor: cursorSchema.nullable(),
       }),
     ]),
   },
 } as const;
+
+/** What reaches the agent: the host put beside the question who asks, over whatever the page said of that. */
+export const vouchedEditSchema = editStreams["files.edit"].params.extend({ person: editPersonSchema });

@@ -2,7 +2,6 @@
 import { SegmentedControl } from "@mantine/core";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { Caller } from "../../conat/caller.ts";
-import type { EditPerson } from "../../contract/project-services/editing.ts";
 import { isText, type ViewKind, viewKind } from "./file-kind.ts";
 
 const EditorPane = lazy(() => import("./editing/editor.tsx"));
@@ -12,8 +11,8 @@ interface Props {
   client: Caller;
   projectId: string;
   path: string;
-  /** Undefined for one who only looks on. */
-  me?: EditPerson | undefined;
+  /** Only to look on. */
+  watching?: boolean;
   active: boolean;
   onDirty?: (dirty: boolean) => void;
 }
@@ -24,7 +23,7 @@ const editsFirst = (kind: ViewKind) => kind === "markdown";
 export function FilePane(props: Props): ReactNode {
   const kind = viewKind(props.path);
   const [mode, setMode] = useState<"preview" | "edit">(
-    kind === undefined || (props.me !== undefined && editsFirst(kind)) ? "edit" : "preview",
+    kind === undefined || (!props.watching && editsFirst(kind)) ? "edit" : "preview",
   );
   /** An editor that was opened stays: it holds what was typed. */
   const [edited, setEdited] = useState(mode === "edit");
@@ -43,7 +42,7 @@ export function FilePane(props: Props): ReactNode {
             onChange={(value) => choose(value as "preview" | "edit")}
             data={[
               { value: "preview", label: "Preview" },
-              { value: "edit", label: props.me ? "Edit" : "Text" },
+              { value: "edit", label: props.watching ? "Text" : "Edit" },
             ]}
           />
         </div>

@@ -92,7 +92,7 @@ export function Panes({
           ) : null}
           <div className="pane">
             <Suspense fallback={null}>
-              <Opened tabs={tabs} host={host} projectId={id} me={me} />
+              <Opened tabs={tabs} host={host} projectId={id} />
             </Suspense>
             {tabs.list.length === 0 && tabs.loaded ? (
               <div className="notice stack">
@@ -118,12 +118,10 @@ function Opened({
   tabs,
   host,
   projectId,
-  me,
 }: {
   tabs: TabsModel;
   host: HostConnection;
   projectId: string;
-  me: Me;
 }): ReactNode {
   const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const { active } = tabs;
@@ -154,7 +152,6 @@ function Opened({
             client={host.client}
             projectId={projectId}
             path={tab.id}
-            me={me}
             active={tab.key === active}
             onDirty={(value) => tabs.setDirty(tab.key, value)}
           />

@@ -80,7 +80,7 @@ export default function Viewer({ project, host }: { project: Project; host: Host
         {file === undefined ? (
           <p className="dim">You are a viewer of this project: choose a file to read.</p>
         ) : (
-          <FilePane key={file} client={caller} projectId={id} path={file} active />
+          <FilePane key={file} client={caller} projectId={id} path={file} watching active />
         )}
       </div>
     </div>

@@ -3,9 +3,12 @@ import type * as Y from "yjs";
 import type { EditCursor, EditPerson } from "../../../contract/project-services/editing.ts";
 import { hueOf } from "../../components/format.ts";
 
-export interface Here {
-  user: EditPerson & { color: string; colorLight: string };
+type Painted = EditPerson & { color: string; colorLight: string };
+interface Mine {
   cursor: EditCursor | null;
+}
+interface Theirs extends Mine {
+  user: Painted;
 }
 interface Change {
   added: number[];
@@ -15,30 +18,31 @@ interface Change {
 type Listener = (change: Change, origin: unknown) => void;
 
 /** Colours are this page's own, never what another page says: they end up in a style. */
-function painted(person: EditPerson): Here["user"] {
+function painted(person: EditPerson): Painted {
   const hue = hueOf(person.account_id);
   return { ...person, color: `hsl(${hue} 60% 45%)`, colorLight: `hsl(${hue} 60% 45% / 0.25)` };
 }
 
 export class Cursors {
   readonly doc: Y.Doc;
-  #states = new Map<number, Here>();
+  #mine: Mine | null;
+  #states = new Map<number, Theirs>();
   #listeners = new Set<Listener>();
   #moved: (cursor: EditCursor | null) => void;
 
-  /** `me` is undefined for one who only looks on; `moved` is told of this page's own cursor. */
-  constructor(doc: Y.Doc, me: EditPerson | undefined, moved: (cursor: EditCursor | null) => void) {
+  /** `watching`: to look on, with no cursor that others see. `moved` is told of this page's own. */
+  constructor(doc: Y.Doc, watching: boolean, moved: (cursor: EditCursor | null) => void) {
     this.doc = doc;
     this.#moved = moved;
-    if (me !== undefined) this.#states.set(doc.clientID, { user: painted(me), cursor: null });
+    this.#mine = watching ? null : { cursor: null };
   }
 
-  getLocalState(): Here | null {
-    return this.#states.get(this.doc.clientID) ?? null;
+  getLocalState(): Mine | null {
+    return this.#mine;
   }
 
   setLocalStateField(field: string, value: unknown): void {
-    const state = this.getLocalState();
+    const state = this.#mine;
     if (state === null || field !== "cursor") return;
     // Relative positions of Yjs carry methods; what is told is their JSON.
     state.cursor = JSON.parse(JSON.stringify(value)) as EditCursor | null;
@@ -46,20 +50,21 @@ export class Cursors {
     this.#emit({ added: [], updated: [this.doc.clientID], removed: [] }, "local");
   }
 
-  getStates(): Map<number, Here> {
+  /** Of the other pages. */
+  getStates(): Map<number, Theirs> {
     return this.#states;
   }
 
   /** Those at other pages, each once. */
   get others(): EditPerson[] {
     const found = new Map<string, EditPerson>();
-    for (const [client, { user }] of this.#states)
-      if (client !== this.doc.clientID) found.set(user.account_id, user);
+    for (const { user } of this.#states.values()) found.set(user.account_id, user);
     return [...found.values()];
   }
 
-  there(client: number, person: EditPerson | null, cursor: EditCursor | null): void {
-    if (client === this.doc.clientID) return;
+  there(who: number, person: EditPerson | null, cursor: EditCursor | null): void {
+    // Below all ids of Yjs, among which is this page's own.
+    const client = -who;
     const had = this.#states.has(client);
     if (person === null) this.#states.delete(client);
     else this.#states.set(client, { user: painted(person), cursor });
@@ -75,8 +80,8 @@ export class Cursors {
 
   /** The connection is lost: nobody is known to be here. */
   clear(): void {
-    const removed = [...this.#states.keys()].filter((client) => client !== this.doc.clientID);
-    for (const client of removed) this.#states.delete(client);
+    const removed = [...this.#states.keys()];
+    this.#states.clear();
     if (removed.length > 0) this.#emit({ added: [], updated: [], removed }, "remote");
   }
 

@@ -49,8 +49,8 @@ export interface LinkOptions {
   caller: Caller;
   projectId: string;
   path: string;
-  /** Undefined for one who only looks on. */
-  me: EditPerson | undefined;
+  /** Only to look on. */
+  watching: boolean;
   storage: Storage;
   onState: (state: LinkState) => void;
   /** There is another document to show: the first, or one that took the place of one that the agent no longer knows. */
@@ -138,7 +138,7 @@ export class EditLink {
     doc.on("update", (update: Uint8Array, origin: unknown) => {
       if (this.#doc === doc && origin !== REMOTE) this.#made(update);
     });
-    const cursors = new Cursors(doc, this.#options.me, () => {
+    const cursors = new Cursors(doc, this.#options.watching, () => {
       this.#cursorTimer ??= setTimeout(() => this.#tellCursor(), CURSOR_DELAY_MS);
     });
     cursors.on("change", (_, origin) => {
@@ -150,9 +150,8 @@ export class EditLink {
   #tellCursor(): void {
     clearTimeout(this.#cursorTimer);
     this.#cursorTimer = undefined;
-    const { me } = this.#options;
-    if (me === undefined || !this.#state.live) return;
-    this.#line?.send({ type: "here", person: me, cursor: this.#cursors.getLocalState()?.cursor ?? null });
+    const mine = this.#cursors.getLocalState();
+    if (mine !== null && this.#state.live) this.#line?.send({ type: "here", cursor: mine.cursor });
   }
 
   async #run(): Promise<void> {
@@ -207,7 +206,7 @@ export class EditLink {
     );
     line.onMessage((message) => {
       if (message.type === "opened") this.#opened(message.doc_id, message.writable);
-      else if (message.type === "there") this.#cursors.there(message.client, message.person, message.cursor);
+      else if (message.type === "there") this.#cursors.there(message.who, message.person, message.cursor);
       else {
         const { dirty, gone, size, problem } = message;
         this.#acknowledged(message.seen, message.saved);

@@ -18,14 +18,21 @@ interface Props {
   client: Caller;
   projectId: string;
   path: string;
-  /** Undefined for one who only looks on. */
-  me?: EditPerson | undefined;
+  /** Only to look on. */
+  watching?: boolean;
   active: boolean;
   /** Whether closing it now could lose something. */
   onDirty?: (dirty: boolean) => void;
 }
 
-export default function EditorPane({ client, projectId, path, me, active, onDirty }: Props): ReactNode {
+export default function EditorPane({
+  client,
+  projectId,
+  path,
+  watching = false,
+  active,
+  onDirty,
+}: Props): ReactNode {
   const element = useRef<HTMLDivElement>(null);
   const open = useRef<OpenFile>(undefined);
   const [state, setState] = useState<OpenFileState>();
@@ -33,8 +40,6 @@ export default function EditorPane({ client, projectId, path, me, active, onDirt
   const darkNow = useRef(dark);
   const tellDirty = useRef(onDirty);
   tellDirty.current = onDirty;
-  const id = me?.account_id;
-  const name = me?.name;
 
   useEffect(() => {
     if (!element.current) return;
@@ -42,7 +47,7 @@ export default function EditorPane({ client, projectId, path, me, active, onDirt
       caller: client,
       projectId,
       path,
-      me: id === undefined || name === undefined ? undefined : { account_id: id, name },
+      watching,
       parent: element.current,
       dark: darkNow.current,
       onState: setState,
@@ -52,7 +57,7 @@ export default function EditorPane({ client, projectId, path, me, active, onDirt
       open.current = undefined;
       made.close();
     };
-  }, [client, projectId, path, id, name]);
+  }, [client, projectId, path, watching]);
   useEffect(() => {
     darkNow.current = dark;
     open.current?.setDark(dark);
@@ -81,7 +86,7 @@ export default function EditorPane({ client, projectId, path, me, active, onDirt
         ) : null}
         {state && state.others.length > 0 ? <Others people={state.others} /> : null}
         <span role="status">{word}</span>
-        {me === undefined ? (
+        {watching ? (
           <Button size="xs" variant="default" component="a" href={download} download>
             Download
           </Button>

@@ -7,7 +7,6 @@ import { yCollab } from "y-codemirror.next";
 import type * as Y from "yjs";
 import type { Caller } from "../../../conat/caller.ts";
 import { TEXT } from "../../../contract/editing/text-doc.ts";
-import type { EditPerson } from "../../../contract/project-services/editing.ts";
 import { codeTheme } from "./code-theme.ts";
 import type { Cursors } from "./cursors.ts";
 import { EditLink, type LinkState } from "./edit-link.ts";
@@ -21,8 +20,8 @@ export interface OpenFileOptions {
   caller: Caller;
   projectId: string;
   path: string;
-  /** Undefined for one who only looks on. */
-  me: EditPerson | undefined;
+  /** Only to look on. */
+  watching: boolean;
   parent: HTMLElement;
   dark: boolean;
   onState: (state: OpenFileState) => void;
@@ -47,12 +46,12 @@ export class OpenFile {
   constructor(options: OpenFileOptions) {
     this.#options = options;
     this.#dark = options.dark;
-    const { caller, projectId, path, me } = options;
+    const { caller, projectId, path, watching } = options;
     this.link = new EditLink({
       caller,
       projectId,
       path,
-      me,
+      watching,
       storage: localStorage,
       onState: (state) => this.#told(state),
       onDoc: (doc, cursors) => this.#show(doc, cursors),
