@@ -545,10 +545,10 @@ find_rustic() {
 
 apparmor() {
   [ "$(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null)" = 1 ] && is_hub || return 0
-  step apparmor "this system forbids user namespaces to ordinary programs: a profile allows them to cocalc-sshd and to cocalc-hub, which tries out the jail that backups arrive in"
+  step apparmor "this system forbids user namespaces to ordinary programs: a profile allows them to cocalc-sshd, which makes the jail that backups arrive in"
   place 0644 /etc/apparmor.d/cocalc-sshd <<'END'
-# The sshd of CoCalc's hub puts each host's backups into a jail (bubblewrap), which needs a user namespace; the hub
-# itself tries out whether it holds. Their units name this profile.
+# The sshd of CoCalc's hub puts each host's backups into a jail (bubblewrap), which needs a user namespace. Its unit
+# names this profile.
 abi <abi/4.0>,
 include <tunables/global>
 profile cocalc-sshd flags=(unconfined) {

@@ -2,7 +2,7 @@
 import type { Repository, SshAccess } from "./backup-job.ts";
 
 /** Name of the hub's sshd in our ssh configuration and in rustic's endpoint. */
-const ALIAS = "cocalc-backup";
+export const ALIAS = "cocalc-backup";
 
 export interface ProfilePlaces {
   log: string;
@@ -61,7 +61,10 @@ function s3Options(repository: Extract<Repository, { kind: "s3" }>): string[] {
  * A dead hub is noticed after a minute; the host key is pinned. Attempts are a second apart: the hub's sshd may be
  * starting for this very job.
  */
-export function renderSshConfig(access: SshAccess, places: { key: string; knownHosts: string }): string {
+export function renderSshConfig(
+  access: Omit<SshAccess, "private_key">,
+  places: { key: string; knownHosts: string },
+): string {
   return `Host ${ALIAS}
   HostName ${access.host}
   Port ${access.port}
@@ -80,4 +83,5 @@ export function renderSshConfig(access: SshAccess, places: { key: string; knownH
 `;
 }
 
-export const renderKnownHosts = (access: SshAccess): string => `${ALIAS} ${access.host_key}\n`;
+export const renderKnownHosts = (access: Pick<SshAccess, "host_key">): string =>
+  `${ALIAS} ${access.host_key}\n`;

@@ -209,7 +209,7 @@ export async function startHub(options: {
     sshd: {
       port: ports.sshd,
       publicKey: async () => keys.ssh.publicLine,
-      needed: async () => (await hosts.tunnelKeys()).length + (await tokens.live()).length > 0,
+      needed: async () => !isPlus && (await hosts.all()).length + (await tokens.live()).length > 0,
     },
     hosts: hosts.all,
     request: (hostId, verb, data, timeout) =>

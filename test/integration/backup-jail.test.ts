@@ -15,10 +15,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { toProblem } from "../../src/core/errors.ts";
 import { exec, execOk } from "../../src/core/exec.ts";
 import { FXP, OPEN_FLAGS, type SftpReply, SftpWire, str, u32, u64 } from "../../src/core/sftp-wire.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
-import { jailCommand, prepareJail } from "../../src/hub/backups/jail.ts";
+import { jailCommand, prepareJail, probeJail } from "../../src/hub/backups/jail.ts";
 import { sshdFiles } from "../../src/hub/sshd/files.ts";
 import { renderAuthorizedKeys } from "../../src/hub/sshd/render.ts";
 import { type RealSshd, startRealSshd } from "../fixtures/real-sshd.ts";
@@ -222,27 +223,51 @@ describe("what it cannot do", () => {
   });
 });
 
-describe("the probe at the hub's start", () => {
-  /** As the user that sshd runs as, with the script changed. */
+describe("the probe, through the real sshd", () => {
+  /** With the script changed, and a key that leads to it. */
   const probed = async (change: (script: string) => string) => {
     const files = await prepareJail(sshd.paths, sshd.user);
     const script = join(sshd.dir, "changed-jail");
     writeFileSync(script, change(readFileSync(files.script, "utf8")));
     chmodSync(script, 0o755);
     await execOk(["chown", "-R", `${sshd.user}:`, sshd.paths.ssh]);
-    const main = join(import.meta.dir, "../fixtures/probe-jail-main.ts");
-    const as =
-      process.getuid?.() === 0
-        ? ["setpriv", `--reuid=${sshd.user}`, `--regid=${sshd.user}`, "--clear-groups"]
-        : [];
-    const result = await exec([...as, process.execPath, main, script, files.passwd, files.server]);
-    return result.stdout.trim() || result.stderr;
+    const scratch = join(sshd.dir, "scratch");
+    const pair = generateKeyPair();
+    const key = join(sshd.dir, "probe");
+    writeFileSync(key, encodePrivateKey(pair), { mode: 0o600 });
+    appendFileSync(
+      sshdFiles(sshd.paths).authorizedKeys,
+      renderAuthorizedKeys([], [], {} as never, [
+        {
+          host_id: "probe",
+          public_key: pair.publicLine,
+          command: jailCommand({ ...files, script }, scratch),
+        },
+      ]),
+    );
+    const open = async () => {
+      // In life the hub and its sshd are one user.
+      await execOk(["chown", "-R", `${sshd.user}:`, scratch]);
+      return await SftpWire.open(sshd.ssh(key, ["-T"]));
+    };
+    try {
+      await probeJail(open, scratch);
+      return "holds";
+    } catch (error) {
+      const { code, why } = toProblem(error);
+      return `${code}: ${why}`;
+    } finally {
+      expect(existsSync(scratch)).toBe(false);
+    }
   };
   test("finds a jail that holds", async () => {
     expect(await probed((script) => script)).toBe("holds");
   });
   test("no bwrap, no namespace: says so", async () => {
-    expect(await probed((script) => script.replace("exec bwrap", "exec /nowhere/bwrap"))).toContain(
+    const none = await probed((script) => script.replace("exec bwrap", "exec /nowhere/bwrap"));
+    expect(none).toStartWith("backup.no-jail");
+    expect(none).toContain("/nowhere/bwrap");
+    expect(await probed((script) => script.replace("exec bwrap", "exec unshare --bogus"))).toStartWith(
       "backup.no-jail",
     );
   });
@@ -254,6 +279,11 @@ describe("the probe at the hub's start", () => {
   test("one that shows this machine's files is none", async () => {
     expect(
       await probed((script) => script.replace("--remount-ro /", "--ro-bind /tmp /tmp --remount-ro /")),
-    ).toContain("does not hold");
+    ).toContain("does not hold: this machine's files are read");
+  });
+  test("where no sshd answers, nothing is said of the jail", async () => {
+    const away = sshd.ssh(keys.append, ["-T"]).map((word) => (word === String(sshd.port) ? "1" : word));
+    const error = await probeJail(() => SftpWire.open(away), join(sshd.dir, "scratch")).catch(toProblem);
+    expect(error).toMatchObject({ code: "backup.jail-untried" });
   });
 });

@@ -6,7 +6,7 @@ import type { Host } from "../../contract/api.ts";
 import { findRustic } from "../../core/rustic.ts";
 import type { HubCore } from "../core.ts";
 import { type CheckDefinition, fail, ok, skipped, warn } from "../health/check.ts";
-import { type JailFiles, probeJail } from "./jail.ts";
+import type { JailTrial } from "./jail-trial.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Overview } from "./overview.ts";
 import type { Repositories } from "./repositories.ts";
@@ -16,7 +16,7 @@ const PROBE_TIMEOUT_MS = 18_000;
 
 export function backupChecks(
   core: HubCore,
-  deps: { repositories: Repositories; jobs: Jobs; overview: Overview; jail: () => JailFiles },
+  deps: { repositories: Repositories; jobs: Jobs; overview: Overview; jail: JailTrial },
   hosts: readonly Host[],
 ): CheckDefinition[] {
   const { repositories, jobs, overview } = deps;
@@ -26,7 +26,8 @@ export function backupChecks(
       group: GROUP,
       name: "Jail for backups over SFTP",
       async run() {
-        await probeJail(deps.jail());
+        if (hosts.length === 0) return skipped("no host yet, so no sshd");
+        await deps.jail.check();
         return ok("holds: a new file is taken, four attacks are refused");
       },
     },

@@ -13,7 +13,8 @@ import { isDue } from "./due.ts";
 import { createGate } from "./gate.ts";
 import { registerHostBackup } from "./host-backup.ts";
 import { createHubBackup, HUB_REASON } from "./hub-backup.ts";
-import { type JailFiles, jailCommand, jailFiles, prepareJail, probeJail } from "./jail.ts";
+import { jailCommand } from "./jail.ts";
+import { createJailTrial } from "./jail-trial.ts";
 import { createJobs } from "./jobs.ts";
 import { createKeeper } from "./keeper.ts";
 import { backupMetrics } from "./metrics.ts";
@@ -29,62 +30,47 @@ const ROUND_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 export function createBackups(core: HubCore): HubFeature {
-  const { db, paths, settings, links } = core;
+  const { db, settings, links } = core;
   const repositories = createRepositories(core);
   const store = createBackupStore(core);
   const gate = createGate(db, core.leases);
-  const jobs = createJobs(core, repositories);
+  const jail = createJailTrial(core);
+  const jobs = createJobs(core, repositories, jail);
   const service = createBackupService(core, { repositories, store, jobs, gate });
   const keeper = createKeeper(core, { repositories, store, gate });
   const hubBackup = createHubBackup(core, { repositories, store });
   const drills = createDrills(core, { repositories, store, jobs, gate });
   const moves = createMoves(core, { repositories, store, service, jobs });
   registerHostBackup(core, { store });
-  let jail: JailFiles | undefined;
-  let jailProblem: ProblemDetails | undefined;
   let rusticProblem: ProblemDetails | undefined;
   const overview = createOverview(core, {
     repositories,
     store,
     keeper,
-    problems: () => [jailProblem, rusticProblem].filter((one) => one !== undefined),
+    problems: () => [jail.problem(), rusticProblem].filter((one) => one !== undefined),
   });
   const notify = createNotifier(settings);
 
-  /** Whether the jail holds; keys are written only while it does. */
-  async function tryJail(): Promise<void> {
-    const before = jail === undefined;
-    try {
-      const files = await prepareJail(paths);
-      await probeJail(files);
-      jail = files;
-      jailProblem = undefined;
-    } catch (error) {
-      jail = undefined;
-      jailProblem = toProblem(error);
-      log.error(jailProblem.title, { why: jailProblem.why, fix: jailProblem.fix });
-    }
-    if (before !== (jail === undefined)) await core.keysChanged();
+  async function validHosts(): Promise<Set<string>> {
+    const rows = await db
+      .selectFrom("hosts")
+      .select("host_id")
+      .where("key_revoked", "=", 0)
+      .where("state", "!=", "gone")
+      .execute();
+    return new Set(rows.map((row) => row.host_id));
   }
 
   async function sshKeys(): Promise<BackupKey[]> {
-    if (jail === undefined) return [];
-    const files = jail;
-    const valid = new Set(
-      (
-        await db
-          .selectFrom("hosts")
-          .select("host_id")
-          .where("key_revoked", "=", 0)
-          .where("state", "!=", "gone")
-          .execute()
-      ).map((row) => row.host_id),
-    );
+    const valid = await validHosts();
+    if (valid.size === 0) return [];
+    const files = jail.holds();
+    if (files === undefined) return [jail.key()];
     const rows = (await db.selectFrom("backup_keys").selectAll().execute()).filter((row) =>
       valid.has(row.host_id),
     );
     const all = await repositories.all();
-    const keys: BackupKey[] = [];
+    const keys = [jail.key()];
     for (const row of rows) {
       const id = await repositories.idFor(row.host_id);
       const own = all.find((one) => one.repository_id === id);
@@ -145,7 +131,8 @@ export function createBackups(core: HubCore): HubFeature {
 
   let running: Promise<void> | undefined;
   async function round(): Promise<void> {
-    await tryJail();
+    // Without a host there is no sshd, and nothing to keep out.
+    if ((await validHosts()).size > 0) await jail.round();
     try {
       findRustic();
       rusticProblem = undefined;
@@ -182,8 +169,7 @@ export function createBackups(core: HubCore): HubFeature {
     },
     sshKeys,
     metrics: (registry) => backupMetrics(registry, overview),
-    checks: (hosts) =>
-      backupChecks(core, { repositories, jobs, overview, jail: () => jail ?? jailFiles(paths) }, hosts),
+    checks: (hosts) => backupChecks(core, { repositories, jobs, overview, jail }, hosts),
     async start() {
       // Those of operations that are taken up again say so themselves in a moment.
       await store.closeStale(new Date(Date.now() - DAY_MS).toISOString(), {
@@ -191,7 +177,6 @@ export function createBackups(core: HubCore): HubFeature {
         title: "The hub ended while it ran",
       });
       await jobs.closeLends();
-      await tryJail();
       timer = setInterval(tick, ROUND_MS);
       setTimeout(tick, 5_000);
     },

@@ -2,6 +2,7 @@
 import type { JobResult, JobState, Progress, Task } from "../../contract/backup-job.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import type { HubCore } from "../core.ts";
+import type { JailTrial } from "./jail-trial.ts";
 import { createLends } from "./lends.ts";
 import type { OpenRepository, Repositories } from "./repositories.ts";
 
@@ -26,7 +27,7 @@ const again = (error: unknown) =>
   error instanceof CodedError &&
   ["host.away", "conat.disconnected", "conat.timeout", "helper.away"].includes(error.code);
 
-export function createJobs(core: HubCore, repositories: Repositories) {
+export function createJobs(core: HubCore, repositories: Repositories, jail: Pick<JailTrial, "known">) {
   const { links, db } = core;
   const lends = createLends(core);
   /** Where each host's adding key led when authorized_keys was last written. */
@@ -49,6 +50,7 @@ export function createJobs(core: HubCore, repositories: Repositories) {
 
   /** The host's keys as it has them now, in authorized_keys, leading where the settings of now say. */
   async function register(hostId: string): Promise<void> {
+    await jail.known();
     const keys = await links.request(hostId, "backup.key", {});
     const known = await db
       .selectFrom("backup_keys")

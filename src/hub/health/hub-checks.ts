@@ -16,7 +16,7 @@ export interface HubCheckDeps {
     port: number;
     /** `ssh-ed25519 AAAA…` as printed in join tokens; null before the first start. */
     publicKey(): Promise<string | null>;
-    /** Whether sshd should be running: a host that tunnels, or a live join token. */
+    /** Whether sshd should be running: a host or a live join token. */
     needed(): Promise<boolean>;
   };
   /** undefined where there is none: plain HTTP on loopback alone. */
@@ -43,13 +43,13 @@ export function hubChecks(deps: HubCheckDeps): CheckDefinition[] {
         const { key, said } = await scanKey(deps.sshd.port);
         if (key === null) {
           if (!(await deps.sshd.needed()))
-            return skipped("not needed: no host tunnels and no join token is live");
+            return skipped("not needed: no host yet, and no join token is live");
           return fail(`nothing on port ${deps.sshd.port}`, {
             code: "sshd.not-running",
             title: `No SSH server answers on port ${deps.sshd.port}`,
             why: said || "The port is closed.",
             fix: "Its log says why it ended. It is restarted by itself once the cause is gone.",
-            command: "journalctl -u cocalc-hub-sshd -n 50",
+            command: "journalctl -u cocalc-sshd -n 50",
           });
         }
         if (expected === null || key !== expected.split(" ").slice(0, 2).join(" ")) {

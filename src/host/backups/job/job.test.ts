@@ -34,7 +34,7 @@ test("profiles: a backup does not retry, a restore does; secrets stay out of arg
 
 test("ssh: pinned host key, dead hubs noticed, no other file read", () => {
   const text = renderSshConfig(
-    { host: "10.0.0.1", port: 9201, user: "cocalc", host_key: "ssh-ed25519 AAAA", private_key: "k" },
+    { host: "10.0.0.1", port: 9201, user: "cocalc", host_key: "ssh-ed25519 AAAA" },
     { key: "/tmp/key", knownHosts: "/tmp/known_hosts" },
   );
   for (const line of [
