@@ -8,6 +8,7 @@
  *   GET  /backups                                  BackupsOverview (admin)
  *   POST /backups/due                              begins what is due; {started}
  *   POST /backups/drill|verify|prune               → Operation (admin)
+ *   POST /backups/take-over                        (admin)
  *   GET  /backups/recovery-sheet                   text, with the password (admin)
  *   GET  /backups/bundle                           the hub's own state, encrypted (admin)
  *   PUT  /backups/target                           where the repository is (admin)

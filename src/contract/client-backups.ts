@@ -53,6 +53,7 @@ export function backupsClient(call: ApiCall, raw: CallText) {
       call("POST", "/backups/drill", operationSchema, project === undefined ? {} : { project_id: project }),
     verify: () => call("POST", "/backups/verify", operationSchema, {}),
     prune: () => call("POST", "/backups/prune", operationSchema, {}),
+    takeOver: () => call("POST", "/backups/take-over", z.object({}), {}),
     hub: () => call("POST", "/backups/hub", z.object({}), {}),
     bundle: () => raw("/backups/bundle"),
     recoverySheet: () => raw("/backups/recovery-sheet"),

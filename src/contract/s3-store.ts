@@ -79,6 +79,7 @@ export function s3Store(where: S3Target) {
 
   return {
     read,
+    write,
     async has(name: string): Promise<boolean> {
       return await asked(() => client.exists(key(name)));
     },

@@ -22,6 +22,8 @@ export function writeFileAtomic(
   owner?: { uid: number; gid: number },
 ): void {
   const temp = `${path}.tmp-${process.pid}`;
+  // Left by a process that had the same pid, it may be one that cannot be written.
+  rmSync(temp, { force: true });
   const fd = openSync(temp, "w", mode);
   try {
     const bytes = typeof data === "string" ? Buffer.from(data) : data;

@@ -11,6 +11,7 @@ import {
 } from "../../contract/api-backups.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { assertAdmin, type Caller } from "../accounts/caller.ts";
+import { lookFor } from "../backups/adopt.ts";
 import { makeBundle } from "../backups/bundle.ts";
 import type { Drills } from "../backups/drills.ts";
 import { dumpFile } from "../backups/dump.ts";
@@ -18,6 +19,7 @@ import type { HubBackup } from "../backups/hub-backup.ts";
 import type { Keeper } from "../backups/keeper.ts";
 import { listFolder } from "../backups/look.ts";
 import type { Overview } from "../backups/overview.ts";
+import type { Owners } from "../backups/owner.ts";
 import { recoverySheet } from "../backups/recovery-sheet.ts";
 import type { OpenRepository, Repositories } from "../backups/repositories.ts";
 import { parsePolicy, policyInWords } from "../backups/retention.ts";
@@ -36,6 +38,7 @@ export interface BackupRouteDeps {
   overview: Overview;
   runDue(): Promise<number>;
   hubBackup: HubBackup;
+  owners: Owners;
 }
 
 /** `..` and absolute paths are refused; the empty path is the home itself. */
@@ -170,6 +173,7 @@ export function backupRoutes(api: Hono<ApiEnv>, deps: BackupRouteDeps): void {
               exit: EX.TEMPFAIL,
             });
           }
+          await deps.owners.keep(one);
           await keeper.sweepOne(one, true);
           if ((await repositories.find(one.repository_id))?.repair === 1) await keeper.heal(one, false);
           const problem = await keeper.readBack(one, true);
@@ -203,6 +207,21 @@ export function backupRoutes(api: Hono<ApiEnv>, deps: BackupRouteDeps): void {
       const caller = admin(c);
       await core.audit.write(caller.name, "backup.recovery-sheet", "hub", {});
       return c.text(await recoverySheet(core, repositories), 200, { "cache-control": "no-store" });
+    },
+  );
+  api.post(
+    "/backups/take-over",
+    doc(
+      "Makes this hub the one that keeps its repositories, where another has come to them (admin)",
+      z.object({}),
+    ),
+    async (c) => {
+      const caller = admin(c);
+      await core.audit.write(caller.name, "backup.take-over", "hub", {});
+      // What the other made is looked for, as after a recovery.
+      lookFor(core.paths);
+      for (const one of await repositories.all()) await deps.owners.takeOver(one);
+      return c.json({});
     },
   );
   api.post("/backups/hub", doc("Backs the hub itself up now (admin)", z.object({})), async (c) => {

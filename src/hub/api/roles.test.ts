@@ -153,6 +153,7 @@ const ROWS: Row[] = [
   ["POST", "/backups/drill", "401 403 403 403 403 409 409", {}],
   ["POST", "/backups/verify", "401 403 403 403 403 202 202"],
   ["POST", "/backups/prune", "401 403 403 403 403 202 202"],
+  ["POST", "/backups/take-over", "401 403 403 403 403 200 200"],
   ["GET", "/backups/recovery-sheet", "401 403 403 403 403 200 200"],
   ["POST", "/backups/hub", "401 403 403 403 403 409 409"],
   ["POST", "/projects/:p/move", "401 404 403 403 422 404 422", { host_id: "nowhere" }],

@@ -35,8 +35,10 @@ const hours = (ms: number) =>
 export function alarmsOf(facts: AlarmFacts): Alarm[] {
   const { now } = facts;
   const alarms: Alarm[] = [];
-  for (const { code, title, why, fix } of facts.problems)
-    alarms.push({ code, severity: "bad", title, ...(why ? { why } : {}), ...(fix ? { fix } : {}) });
+  for (const { code, title, why, fix, command } of facts.problems) {
+    const way = [fix, command].filter(Boolean).join(" ");
+    alarms.push({ code, severity: "bad", title, ...(why ? { why } : {}), ...(way ? { fix: way } : {}) });
+  }
   for (const project of facts.projects) {
     if (facts.everyMinutes === 0 || project.last_used_at === null || project.state === "archived") continue;
     const mine = facts.backups.filter((one) => one.project_id === project.project_id);

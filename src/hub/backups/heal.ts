@@ -10,6 +10,7 @@ import { logger } from "../../core/log.ts";
 import type { HubCore } from "../core.ts";
 import type { Gate } from "./gate.ts";
 import { sha256OfFile } from "./look.ts";
+import type { Owners } from "./owner.ts";
 import type { OpenRepository, Repositories } from "./repositories.ts";
 import type { BackupStore } from "./store.ts";
 import { S3_QUARANTINE } from "./sweep-s3.ts";
@@ -19,9 +20,9 @@ export const DATA_LOST = "backup.data-lost";
 
 export function createHealer(
   core: HubCore,
-  deps: { repositories: Repositories; store: BackupStore; gate: Gate },
+  deps: { repositories: Repositories; store: BackupStore; gate: Gate; owners: Owners },
 ) {
-  const { repositories, store, gate } = deps;
+  const { repositories, store, gate, owners } = deps;
 
   /**
    * Names of packs whose content is not what their name says. A bucket's are fetched one at a time for it: damage was
@@ -95,6 +96,7 @@ export function createHealer(
      */
     async heal(one: OpenRepository, packs: boolean): Promise<boolean> {
       const done = await gate.prune(one.repository_id, async () => {
+        await owners.renew(one);
         const bad = packs ? await damagedPacks(one) : [];
         for (const name of bad) {
           await putAside(one, name);

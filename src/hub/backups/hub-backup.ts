@@ -6,6 +6,7 @@ import { newId } from "../../core/ids.ts";
 import type { HubCore } from "../core.ts";
 import { makeBundle } from "./bundle.ts";
 import { lookAt } from "./look.ts";
+import type { Owners } from "./owner.ts";
 import type { Repositories } from "./repositories.ts";
 import type { BackupStore } from "./store.ts";
 
@@ -14,8 +15,11 @@ export const HUB_HOST = "hub";
 const EVERY_MS = 3_600_000;
 export const BUNDLE_NAME = "hub.bundle";
 
-export function createHubBackup(core: HubCore, deps: { repositories: Repositories; store: BackupStore }) {
-  const { repositories, store } = deps;
+export function createHubBackup(
+  core: HubCore,
+  deps: { repositories: Repositories; store: BackupStore; owners: Owners },
+) {
+  const { repositories, store, owners } = deps;
 
   async function run(): Promise<void> {
     const [one] = await repositories.all();
@@ -28,6 +32,8 @@ export function createHubBackup(core: HubCore, deps: { repositories: Repositorie
         exit: EX.TEMPFAIL,
       });
     }
+    // Whoever recovers takes the newest.
+    await owners.assert(one);
     const backup_id = newId();
     const dir = join(core.paths.run, `hub-${backup_id}`);
     const started_at = new Date().toISOString();

@@ -21,6 +21,7 @@ import { backupMetrics } from "./metrics.ts";
 import { createMoves } from "./moves.ts";
 import { createNotifier } from "./notify.ts";
 import { createOverview } from "./overview.ts";
+import { createOwners } from "./owner.ts";
 import { createRepositories } from "./repositories.ts";
 import { createBackupService } from "./service.ts";
 import { createBackupStore } from "./store.ts";
@@ -33,12 +34,13 @@ export function createBackups(core: HubCore): HubFeature {
   const { db, settings, links } = core;
   const repositories = createRepositories(core);
   const store = createBackupStore(core);
+  const owners = createOwners(core);
   const gate = createGate(db, core.leases);
   const jail = createJailTrial(core);
   const jobs = createJobs(core, repositories, jail);
-  const service = createBackupService(core, { repositories, store, jobs, gate });
-  const keeper = createKeeper(core, { repositories, store, gate });
-  const hubBackup = createHubBackup(core, { repositories, store });
+  const service = createBackupService(core, { repositories, store, jobs, gate, owners });
+  const keeper = createKeeper(core, { repositories, store, gate, owners });
+  const hubBackup = createHubBackup(core, { repositories, store, owners });
   const drills = createDrills(core, { repositories, store, jobs, gate });
   const moves = createMoves(core, { repositories, store, service, jobs });
   registerHostBackup(core, { store });
@@ -47,7 +49,7 @@ export function createBackups(core: HubCore): HubFeature {
     repositories,
     store,
     keeper,
-    problems: () => [jail.problem(), rusticProblem].filter((one) => one !== undefined),
+    problems: () => [jail.problem(), rusticProblem, ...owners.problems()].filter((one) => one !== undefined),
   });
   const notify = createNotifier(settings);
 
@@ -141,7 +143,7 @@ export function createBackups(core: HubCore): HubFeature {
     }
     await moves.clearLeftovers();
     if (rusticProblem === undefined) {
-      await adoptSnapshots(core, { repositories, store });
+      await adoptSnapshots(core, { repositories, store, owners });
       await runDue();
       await keeper.round();
       await hubBackup
@@ -164,7 +166,18 @@ export function createBackups(core: HubCore): HubFeature {
 
   return {
     routes(api) {
-      backupRoutes(api, { core, repositories, store, service, keeper, drills, overview, runDue, hubBackup });
+      backupRoutes(api, {
+        core,
+        repositories,
+        store,
+        service,
+        keeper,
+        drills,
+        overview,
+        runDue,
+        hubBackup,
+        owners,
+      });
       moveRoutes(api, moves);
     },
     sshKeys,

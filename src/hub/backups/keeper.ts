@@ -8,6 +8,7 @@ import { logger } from "../../core/log.ts";
 import type { HubCore } from "../core.ts";
 import type { Gate } from "./gate.ts";
 import { createHealer } from "./heal.ts";
+import type { Owners } from "./owner.ts";
 import { type OpenRepository, type Repositories, whatItSaid } from "./repositories.ts";
 import { parsePolicy, toForget } from "./retention.ts";
 import { dropBallast, keepBallast, roomOf } from "./space.ts";
@@ -28,10 +29,10 @@ export type Keeper = ReturnType<typeof createKeeper>;
 
 export function createKeeper(
   core: HubCore,
-  deps: { repositories: Repositories; store: BackupStore; gate: Gate },
+  deps: { repositories: Repositories; store: BackupStore; gate: Gate; owners: Owners },
 ) {
   const { db, settings, audit, events } = core;
-  const { repositories, store, gate } = deps;
+  const { repositories, store, gate, owners } = deps;
   const healer = createHealer(core, deps);
   const quarantine = (one: OpenRepository) => join(one.location, "..", `${one.repository_id}.quarantine`);
 
@@ -152,10 +153,12 @@ export function createKeeper(
    */
   async function prune(one: OpenRepository): Promise<boolean> {
     const done = await gate.prune(one.repository_id, async () => {
+      await owners.renew(one);
       if (await dropBallast(one)) log.warn("made room for pruning", { repository: one.location });
       // One bad snapshot stops a prune, and one that went bad after it was seen is looked for here.
       await sweepOne(one, true);
       await forget(one);
+      await owners.renew(one);
       await repositories.rusticOk(one, ["prune", "--keep-delete", "23h"]);
       await forgetFiles(one);
       await keepBallast(one);
@@ -217,6 +220,7 @@ export function createKeeper(
       const lease = await core.leases.take(`keeper:${one.repository_id}`);
       if (lease === undefined) continue;
       try {
+        await owners.keep(one);
         await sweepOne(one);
         const now = await repositories.find(one.repository_id);
         if (now?.repair === 1) await healer.heal(now, now.read_back_problem !== null);

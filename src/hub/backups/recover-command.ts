@@ -1,6 +1,6 @@
 /** `cocalc-hub recover`: makes an empty machine the hub that was lost, from its bundle or from its repository. */
 import { Database } from "bun:sqlite";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
@@ -13,7 +13,7 @@ import { hubPaths } from "../../core/paths.ts";
 import { findRustic } from "../../core/rustic.ts";
 import { ensureServiceUser, isRoot } from "../../core/service-users.ts";
 import { HUB_USER } from "../up/users.ts";
-import { RECOVERED } from "./adopt.ts";
+import { lookFor, RECOVERED } from "./adopt.ts";
 import { decryptBundle, unpackBundle } from "./bundle.ts";
 import { BUNDLE_NAME, HUB_HOST } from "./hub-backup.ts";
 import { whatItSaid } from "./repositories.ts";
@@ -148,7 +148,7 @@ export default command({
         repositories: db.query("SELECT location FROM backup_repositories").all() as { location: string }[],
       };
       if (user) await exec(["chown", "-R", `${user.uid}:${user.gid}`, paths.dir]);
-      writeFileSync(join(paths.dir, RECOVERED), `${new Date().toISOString()}\n`, { mode: 0o600 });
+      lookFor(paths, RECOVERED);
       if (user) await exec(["chown", `${user.uid}:${user.gid}`, join(paths.dir, RECOVERED)]);
       print(args, found, (all) =>
         [

@@ -3,7 +3,7 @@
  * only one that ever removes anything from them.
  */
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import PQueue from "p-queue";
 import type { BackupTarget } from "../../contract/api-backups.ts";
@@ -12,7 +12,7 @@ import type { Repository } from "../../contract/backup-job.ts";
 import { causeOf } from "../../contract/repository-causes.ts";
 import { renderProfile } from "../../contract/rustic-profile.ts";
 import { s3Store } from "../../contract/s3-store.ts";
-import { CodedError, EX } from "../../core/errors.ts";
+import { CodedError, EX, errnoOf } from "../../core/errors.ts";
 import { cleanEnv, type ExecResult, exec } from "../../core/exec.ts";
 import { randomToken } from "../../core/ids.ts";
 import { ensureDir } from "../../core/paths.ts";
@@ -178,6 +178,29 @@ export function createRepositories(core: HubCore) {
     });
   }
 
+  /** Made beside its place, and put there whole: of two hubs that make it at once, one finds it there. */
+  async function initHere(one: OpenRepository): Promise<void> {
+    if (existsSync(join(one.location, "config"))) throw foreign(one.location);
+    ensureDir(await base());
+    // An earlier try that broke off left directories at most.
+    rmSync(one.location, { recursive: true, force: true });
+    const aside = `${one.location}.new-${randomToken().slice(0, 8)}`;
+    mkdirSync(aside, { mode: 0o700 });
+    try {
+      await rusticOk({ ...one, location: aside }, ["init"], { umask: "077" });
+      chmodSync(join(aside, "config"), 0o444);
+      for (const name of readdirSync(join(aside, "keys"))) chmodSync(join(aside, "keys", name), 0o444);
+      try {
+        renameSync(aside, one.location);
+      } catch (error) {
+        if (errnoOf(error) !== "ENOTEMPTY" && errnoOf(error) !== "EEXIST") throw error;
+        throw foreign(one.location);
+      }
+    } finally {
+      rmSync(aside, { recursive: true, force: true });
+    }
+  }
+
   async function make(id: string, scope: string, target: BackupTarget): Promise<OpenRepository> {
     findRustic();
     const secret = randomToken() + randomToken();
@@ -199,18 +222,9 @@ export function createRepositories(core: HubCore) {
       repair: 0,
     };
     const one = opened(row);
-    if (where.kind === "local") {
-      if (existsSync(join(location, "config"))) throw foreign(location);
-      ensureDir(await base());
-      // An earlier try that broke off left directories at most.
-      rmSync(location, { recursive: true, force: true });
-      mkdirSync(location, { recursive: true, mode: 0o700 });
-    } else if (await s3Store(where).has("config")) throw foreign(location);
-    await rusticOk(one, ["init"], { umask: "077" });
-    if (where.kind === "local") {
-      chmodSync(join(location, "config"), 0o444);
-      for (const name of readdirSync(join(location, "keys"))) chmodSync(join(location, "keys", name), 0o444);
-    }
+    if (where.kind === "local") await initHere(one);
+    else if (await s3Store(where).has("config")) throw foreign(location);
+    else await rusticOk(one, ["init"], { umask: "077" });
     await db.insertInto("backup_repositories").values(row).execute();
     // Keys that led elsewhere until now lead here.
     await core.keysChanged();

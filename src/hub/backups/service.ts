@@ -11,6 +11,7 @@ import type { OperationContext } from "../operations/operations.ts";
 import type { Gate } from "./gate.ts";
 import type { Jobs } from "./jobs.ts";
 import { lookAt } from "./look.ts";
+import type { Owners } from "./owner.ts";
 import { judge } from "./prove.ts";
 import type { OpenRepository, Repositories } from "./repositories.ts";
 import { roomFor } from "./space.ts";
@@ -45,10 +46,10 @@ export function progressText(progress: Progress): string {
 
 export function createBackupService(
   core: HubCore,
-  deps: { repositories: Repositories; store: BackupStore; jobs: Jobs; gate: Gate },
+  deps: { repositories: Repositories; store: BackupStore; jobs: Jobs; gate: Gate; owners: Owners },
 ) {
   const { projects, operations, audit } = core;
-  const { repositories, store, jobs, gate } = deps;
+  const { repositories, store, jobs, gate, owners } = deps;
 
   /** At most one word to the database in this time: progress comes twice a second. */
   const STEP_EVERY_MS = 1_000;
@@ -118,6 +119,7 @@ export function createBackupService(
     };
     await store.begin(row);
     try {
+      await owners.assert(one);
       await context.step("repository", { state: "done" });
       await context.step("sent", { state: "running", detail: "waiting for its turn" });
       return await gate.backup(one.repository_id, project.host_id, context.signal, async () => {
@@ -140,6 +142,8 @@ export function createBackupService(
           detail: `${result.files} files, ${(result.added_bytes / 2 ** 20).toFixed(1)} MiB new`,
         });
         await context.step("proven", { state: "running" });
+        // Taken over meanwhile, it is kept by a hub that does not know of this one.
+        await owners.assert(one);
         const seen = result.snapshot_id
           ? await lookAt(repositories, one, result.snapshot_id)
           : { whole: false, hostname: null };

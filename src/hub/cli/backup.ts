@@ -199,6 +199,16 @@ export default command({
         );
       },
     }),
+    "take-over": command({
+      meta: {
+        name: "take-over",
+        description: "Makes this hub the one that keeps its repositories; another one that did is refused",
+      },
+      args: common,
+      async run({ args }) {
+        print(args, await access(args).api.backups.takeOver(), () => "this hub keeps its repositories now");
+      },
+    }),
     hub: command({
       meta: {
         name: "hub",
