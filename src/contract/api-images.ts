@@ -6,13 +6,14 @@
  *   POST   /images/prune   Pruned: archives that nothing needs any more are deleted (admin)
  */
 import { z } from "zod";
+import { problemSchema } from "./problem.ts";
 
 export const imageSchema = z.object({
   image: z.string(),
-  /** SHA-256 of its archive. */
-  digest: z.string(),
-  bytes: z.number(),
-  created_at: z.string(),
+  /** SHA-256 of its archive; null for `system`, which each host has of its own, as are the next two. */
+  digest: z.string().nullable(),
+  bytes: z.number().nullable(),
+  created_at: z.string().nullable(),
   /** What it was made from; null: this machine's own distribution. */
   source: z.string().nullable(),
   /** How many have it, in whatever version. */
@@ -28,6 +29,17 @@ export const imageSchema = z.object({
       backed_up: z.boolean(),
     }),
   ),
+  /** Of `system`: the fingerprint of each host's programs, or why it offers none; for admins. Null for the others. */
+  hosts: z
+    .array(
+      z.object({
+        host_id: z.uuid(),
+        name: z.string(),
+        digest: z.string().nullable(),
+        problem: problemSchema.nullable(),
+      }),
+    )
+    .nullable(),
 });
 export type Image = z.infer<typeof imageSchema>;
 

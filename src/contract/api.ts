@@ -191,6 +191,11 @@ export const hostReportSchema = z.object({
     cgroup: z.string(),
     problem: problemSchema.nullable(),
   }),
+  /** Its own programs as the image `system`: their fingerprint, or why it offers none. Absent from an older host. */
+  system_image: z
+    .object({ digest: z.string().max(64).nullable(), problem: problemSchema.nullable() })
+    .nullable()
+    .optional(),
   projects: z.object({ running: z.number().int(), queued: z.number().int(), total: z.number().int() }),
 });
 export type HostReport = z.infer<typeof hostReportSchema>;

@@ -12,6 +12,16 @@ import type { ApiCall } from "./client.ts";
 
 type CallText = (path: string) => Promise<Response>;
 
+/** Where to: a host, or the one with most room; `otherSystem`: for the image `system`, other programs there are right. */
+export interface Destination {
+  host?: string | undefined;
+  otherSystem?: boolean | undefined;
+}
+const destination = ({ host, otherSystem }: Destination) => ({
+  ...(host === undefined ? {} : { host_id: host }),
+  other_system: otherSystem === true,
+});
+
 export function backupsClient(call: ApiCall, raw: CallText) {
   const id = encodeURIComponent;
   const of = (project: string, backup: string) => `/projects/${id(project)}/backups/${id(backup)}`;
@@ -27,24 +37,17 @@ export function backupsClient(call: ApiCall, raw: CallText) {
       `/api${of(project, backup)}/file?path=${id(path)}`,
     restore: (project: string, backup: string, request: RestoreRequest) =>
       call("POST", `${of(project, backup)}/restore`, operationSchema, request),
-    move: (project: string, host: string, fromBackup: boolean) =>
+    move: (project: string, host: string, how: { fromBackup?: boolean; otherSystem?: boolean } = {}) =>
       call("POST", `/projects/${id(project)}/move`, operationSchema, {
         host_id: host,
-        from_backup: fromBackup,
+        from_backup: how.fromBackup === true,
+        other_system: how.otherSystem === true,
       }),
-    clone: (project: string, name: string, host?: string) =>
-      call("POST", `/projects/${id(project)}/clone`, operationSchema, {
-        name,
-        ...(host === undefined ? {} : { host_id: host }),
-      }),
+    clone: (project: string, name: string, to: Destination = {}) =>
+      call("POST", `/projects/${id(project)}/clone`, operationSchema, { name, ...destination(to) }),
     archive: (project: string) => call("POST", `/projects/${id(project)}/archive`, operationSchema, {}),
-    unarchive: (project: string, host?: string) =>
-      call(
-        "POST",
-        `/projects/${id(project)}/unarchive`,
-        operationSchema,
-        host === undefined ? {} : { host_id: host },
-      ),
+    unarchive: (project: string, to: Destination = {}) =>
+      call("POST", `/projects/${id(project)}/unarchive`, operationSchema, destination(to)),
     copy: (project: string, from: string, paths: string[]) =>
       call("POST", `/projects/${id(project)}/copy`, operationSchema, { from, paths }),
     overview: () => call("GET", "/backups", backupsOverviewSchema),

@@ -90,6 +90,16 @@ export async function startHost(options: {
   const sendReport = async () => {
     if (link?.isConnected()) await link.tell("report", await report()).catch(() => {});
   };
+  /** For a throw-away project: base, or where there is none the machine's own programs. */
+  const anyImage = async () => {
+    try {
+      return await images.ensure("base", null);
+    } catch (error) {
+      return await images.ensure("system", null).catch(() => {
+        throw error;
+      });
+    }
+  };
   link = createHubLink({
     state,
     key,
@@ -114,7 +124,7 @@ export async function startHost(options: {
       report: () => report(),
       "runtime.check": async () => {
         try {
-          const digest = await images.ensure("base", null);
+          const digest = await anyImage();
           return { ...(await helper.call("runtime.check", { digest })), problem: null };
         } catch (error) {
           return { ok: false, took_ms: 0, problem: toProblem(error) };

@@ -3,6 +3,7 @@ import { createBackups } from "./backups/backups.ts";
 import { createCommands } from "./commands/commands.ts";
 import type { HostCore, HostFeature } from "./core.ts";
 import { createImagePruning } from "./images/pruning.ts";
+import { createSystemWatch } from "./images/system-changed.ts";
 import { createMachine } from "./machine/machine.ts";
 import { createSnapshots } from "./snapshots/snapshots.ts";
 import { createSshFeature } from "./ssh-gateway/index.ts";
@@ -15,7 +16,9 @@ export function createFeatures(host: HostCore) {
   const usage = createUsage(host, ssh.logins);
   const commands = createCommands(host);
   // Where projects are plain processes there is no helper for snapshots and backups; Plus has no SSH either.
-  const kept = host.plain ? [] : [snapshots.feature, backups.feature, createImagePruning(host)];
+  const kept = host.plain
+    ? []
+    : [snapshots.feature, backups.feature, createImagePruning(host), createSystemWatch(host)];
   const features: HostFeature[] = [
     ...kept,
     ...(host.config.product === "plus" ? [] : [ssh.feature, commands.feature]),

@@ -21,7 +21,9 @@ describe.skipIf(process.getuid?.() !== 0)("an image's life (needs root for podma
   const mark = async (project: string) =>
     (await hub.cli("project", "exec", project, "--", "cat", "/etc/mine")).stdout.trim();
   const lab = async () =>
-    (await hub.json<Image[]>("image", "list")).find((one) => one.image === "lab") as Image;
+    (await hub.json<Image[]>("image", "list")).find((one) => one.image === "lab") as Image & {
+      digest: string;
+    };
   const archive = (digest: string) => join(hub.dataDir, `launchpad/images/${digest}.tar.zst`);
 
   beforeAll(async () => {
@@ -91,7 +93,7 @@ describe.skipIf(process.getuid?.() !== 0)("an image's life (needs root for podma
       expect([existsSync(archive(old)), existsSync(archive(digest))]).toEqual([false, true]);
       expect((await lab()).previous).toEqual([]);
       await hub.json("image", "remove", "lab");
-      expect((await hub.json<Image[]>("image", "list")).map((one) => one.image)).toEqual(["base"]);
+      expect((await hub.json<Image[]>("image", "list")).map((one) => one.image)).not.toContain("lab");
       expect(existsSync(archive(digest))).toBe(false);
       expect(await hub.json<Project[]>("project", "list")).toEqual([]);
     },

@@ -40,6 +40,8 @@ describe.skipIf(why !== undefined)(`isolation of a project${why ? ` (skipped: ${
   const a = randomUUID();
   const b = randomUUID();
   const open = randomUUID();
+  /** On this machine's own programs. */
+  const own = randomUUID();
   let outside: ReturnType<typeof Bun.spawn> | undefined;
   let loopbackPort = 0;
   let anyPort = 0;
@@ -97,7 +99,9 @@ while True:
     manager = await lab.manager();
     for (const id of [a, b]) manager.start(lab.spec(id));
     manager.start(lab.spec(open, { lan: "open" }));
+    manager.start(lab.spec(own, { image: "system" }));
     for (const id of [a, b, open]) await lab.until(manager, id, "running");
+    await lab.until(manager, own, "running", 60_000);
   }, 120_000);
 
   afterAll(async () => {
@@ -122,7 +126,7 @@ while True:
     );
   };
 
-  const own = Object.values(networkInterfaces())
+  const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter((one) => !one.internal && one.address !== HERE);
 
@@ -139,7 +143,7 @@ while True:
       ["the same by the gateway", `10.0.2.2|${anyPort}`, "blocked"],
       ["the same by 0.0.0.0", `0.0.0.0|${anyPort}`, "blocked"],
       ["the same by the machine's address", `${HERE}|${anyPort}`, "blocked"],
-      ...own.map(({ address, family }): [string, string, "blocked"] => [
+      ...addresses.map(({ address, family }): [string, string, "blocked"] => [
         `the same by its ${family} address`,
         `${address}|${anyPort}`,
         "blocked",
@@ -165,18 +169,19 @@ while True:
         .filter((line) => !line.endsWith("reached")),
     ).toEqual([]);
 
-    const got = await ask(
-      a,
-      rows.map(([, target]) => target),
-    );
+    const targets = rows.map(([, target]) => target);
+    const [got, gotOwn] = await Promise.all([ask(a, targets), ask(own, targets)]);
     const table = rows.map(([what, target, want]) => ({
       what,
       target,
       want,
       got: got.get(target) ?? "no answer",
+      "on the image system": gotOwn.get(target) ?? "no answer",
     }));
     console.table(table);
-    expect(table.filter(({ want, got }) => !got.startsWith(want))).toEqual([]);
+    expect(
+      table.filter((row) => ![row.got, row["on the image system"]].every((one) => one.startsWith(row.want))),
+    ).toEqual([]);
   }, 120_000);
 
   test("with the LAN open: neighbours yes, this machine and metadata no", async () => {
@@ -206,21 +211,23 @@ while True:
       "sh -c 'echo x >/proc/sysrq-trigger'",
       "mknod /tmp/disk b 254 0",
     ]) {
-      const { code } = await inside(a, ["sudo", "sh", "-c", command]);
-      expect([command, code === 0]).toEqual([command, false]);
+      for (const id of [a, own]) {
+        const { code } = await inside(id, ["sudo", "sh", "-c", command]);
+        expect([command, code === 0]).toEqual([command, false]);
+      }
     }
   }, 60_000);
 
   test("ids: root inside is nobody outside, and no two projects share one", async () => {
     const uids = new Set<string>();
-    for (const id of [a, b, open]) {
+    for (const id of [a, b, open, own]) {
       const { out } = await inside(id, ["cat", "/proc/self/uid_map"]);
       const [first, base, count] = out.trim().split(/\s+/);
       expect([first, count]).toEqual(["0", "65536"]);
       expect(Number(base)).toBeGreaterThanOrEqual(200_000);
       uids.add(base ?? "");
     }
-    expect(uids.size).toBe(3);
+    expect(uids.size).toBe(4);
   });
 
   test("what the project needs works: sudo, a writable home and root, names, limits", async () => {

@@ -161,8 +161,16 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       turns.take(digest, async () => {
         // Whatever the host's user believes: a root that a project has below its changes stays.
         if (ready().uses(digest)) return { removed: false };
-        return { removed: await removeImage(root, digest) };
+        const removed = await removeImage(root, digest);
+        if (removed) ready().system.forget(digest);
+        return { removed };
       }),
+    "image.system": async ({ make }) => {
+      const { system } = ready();
+      if (make) return { digest: await turns.take("system", () => system.make()), problem: null };
+      const problem = system.problem();
+      return { digest: problem === null ? system.fingerprint() : null, problem };
+    },
     "image.list": () => ({ digests: listImages(root) }),
     "machine.leave": ({ keep_data }) => {
       leaveSoon(options.binary, options.dataDir, keep_data);

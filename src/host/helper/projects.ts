@@ -31,6 +31,7 @@ import { mountOverlay } from "./overlay.ts";
 import type { ContainerPlace, Podman } from "./podman.ts";
 import type { Privilege } from "./privilege.ts";
 import type { HelperRoot } from "./root.ts";
+import { SystemImage } from "./system-image.ts";
 import { allocateBase, RANGE, takenSpans } from "./uid-ranges.ts";
 import type { Started, StartParams } from "./verbs.ts";
 
@@ -61,6 +62,7 @@ export class HelperProjects {
   readonly root: HelperRoot;
   readonly podman: Podman;
   readonly binary: string;
+  readonly system: SystemImage;
   readonly #privilege: Privilege;
   readonly #networks: Networks;
   readonly #storage: Storage;
@@ -70,6 +72,7 @@ export class HelperProjects {
     this.root = root;
     this.podman = podman;
     this.binary = binary;
+    this.system = new SystemImage(root);
     this.#storage = storage;
     this.#privilege = root.privilege;
     this.#networks = new Networks(root.privilege, root.netnsDir);
@@ -174,6 +177,12 @@ export class HelperProjects {
     const { project_id: id, base, digest } = record;
     const merged = this.root.check(this.root.rootfs(id));
     await unmountAll(this.#privilege, merged);
+    const { upper, work } = this.#storage.space(id);
+    if (this.system.is(digest)) {
+      const lower = this.root.check(this.root.lower(id));
+      await this.system.mount({ digest, base, lower, upper, work, merged });
+      return merged;
+    }
     // Without root all projects have the ids that the image was unpacked with.
     let lower = this.root.imageDir(digest);
     if (this.#privilege.kind === "root") {
@@ -182,7 +191,6 @@ export class HelperProjects {
       await mountIdmapped(this.root.imageDir(digest), lower, base, RANGE);
     }
     mkdirSync(merged, { recursive: true, mode: 0o711 });
-    const { upper, work } = this.#storage.space(id);
     await mountOverlay(this.#privilege, { lower, upper, work, merged });
     return merged;
   }
@@ -242,7 +250,9 @@ export class HelperProjects {
         log: join(space.meta, "agent.log"),
         pidFile: join(this.root.run, `${shortId(id)}.pid`),
         base: this.#privilege.kind === "root" ? record.base : undefined,
-        tini: imageHas(this.root, params.digest, "usr/bin/tini"),
+        tini: this.system.is(params.digest)
+          ? existsSync("/usr/bin/tini")
+          : imageHas(this.root, params.digest, "usr/bin/tini"),
       };
       rmSync(place.log, { force: true });
       // There from before podman begins: whatever it leaves behind is then looked for.

@@ -77,6 +77,14 @@ export const helperVerbs = {
   /** Takes `images/<digest>.tar.zst` of the host's directory, checks its sha256, unpacks it once. */
   "image.unpack": { request: z.strictObject({ digest }), reply: z.object({ present: z.boolean() }) },
   "image.remove": { request: z.strictObject({ digest }), reply: z.object({ removed: z.boolean() }) },
+  /**
+   * The machine's own programs as an image: its digest is their fingerprint. `make` readies it for a start; without it
+   * nothing is touched, and `problem` says why this machine has none.
+   */
+  "image.system": {
+    request: z.strictObject({ make: z.boolean() }),
+    reply: z.object({ digest: digest.nullable(), problem: z.unknown() }),
+  },
   "image.list": { request: nothing, reply: z.object({ digests: z.array(digest) }) },
   /** Removes networks, mounts and containers that no running project has. */
   cleanup: { request: nothing, reply: z.object({ removed: z.array(z.string()) }) },

@@ -13,7 +13,10 @@ const log = logger("images");
 const JUST_ASKED_MS = 60 * 60_000;
 
 export interface HostImages {
-  /** Digest of `name` (or the one it had before), unpacked here. Errors: `image.not-ready`, `image.download-failed`. */
+  /**
+   * Digest of `name` (or the one it had before), unpacked here; of `system` what the machine's programs are now.
+   * Errors: `image.not-ready`, `image.download-failed`, `image.system-…`.
+   */
   ensure(name: string, digest: string | null): Promise<string>;
   /**
    * Takes away what was unpacked here and neither the hub names now nor a project of this host (`used`) has below its
@@ -95,6 +98,14 @@ export function createHostImages(deps: { dir: string; helper: Helper; link: () =
 
   return {
     async ensure(name, digest) {
+      if (name === "system") {
+        const own = await deps.helper.call("image.system", { make: true });
+        // Of a machine there is one at a time: what a project began with is told by comparing.
+        if (own.digest !== null) {
+          asked.set(own.digest, Date.now());
+          return own.digest;
+        }
+      }
       const wanted = digest ?? (await resolve(name));
       asked.set(wanted, Date.now());
       if (present.has(wanted)) return wanted;

@@ -9,6 +9,7 @@ import { CodedError, messageOf, type ProblemDetails, toProblem } from "../../cor
 import { randomToken } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import type { Helper } from "../helper/client.ts";
+import { systemChanged } from "../images/system-changed.ts";
 import type { Agents } from "../proxy/host-http.ts";
 import { attachAgent, detachAgent, peerOf, streamOf } from "./agent-link.ts";
 import { projectAgents } from "./agents.ts";
@@ -288,11 +289,12 @@ export class ProjectManager {
       at = performance.now();
     };
     this.#tell(entry, { state: "starting", phase: "root file system", queue_place: null, problem: null });
-    record.digest = await this.#deps.image(spec.image, record.digest);
+    const before = record.digest;
+    const digest = await this.#deps.image(spec.image, before);
     lap("image");
-    this.#tell(entry, { phase: "container", digest: record.digest });
+    this.#tell(entry, { phase: "container", digest });
     const token = randomToken();
-    const params = { project_id: id, digest: record.digest, token, lan: spec.lan, ...spec.limits };
+    const params = { project_id: id, digest, token, lan: spec.lan, ...spec.limits };
     let started = await this.#deps.helper.call("project.start", params);
     if (started.adopted && record.token === null) {
       // It runs with a token nobody knows any more: only a new start helps.
@@ -300,6 +302,7 @@ export class ProjectManager {
       started = await this.#deps.helper.call("project.start", params);
     }
     if (!started.adopted) record.token = token;
+    record.digest = digest;
     this.#deps.records.save(record);
     lap("container");
     entry.agentDir = started.agent_dir;
@@ -307,7 +310,8 @@ export class ProjectManager {
     await this.#attach(entry, AGENT_TIMEOUT_MS);
     lap("agent");
     for (const [name, took] of Object.entries(started.timings)) timings[`container.${name}`] = took;
-    this.#tell(entry, { state: "running", phase: null, timings });
+    const problem = before === null || before === digest ? null : systemChanged(before, digest, "last start");
+    this.#tell(entry, { state: "running", phase: null, timings, problem });
     log.info("project runs", { project_id: id, timings });
   }
 

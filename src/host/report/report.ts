@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { cpus, freemem, loadavg, totalmem } from "node:os";
 import type { HostReport } from "../../contract/api.ts";
-import { toProblem } from "../../core/errors.ts";
+import { type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { COMMIT, VERSION } from "../../core/version.ts";
 import type { Helper } from "../helper/client.ts";
 import { machineFacts } from "./facts.ts";
@@ -66,6 +66,15 @@ async function storage(helper: Helper, dir: string): Promise<HostReport["storage
   }
 }
 
+async function systemImage(helper: Helper): Promise<HostReport["system_image"]> {
+  try {
+    const { digest, problem } = await helper.call("image.system", { make: false });
+    return { digest, problem: problem as ProblemDetails | null };
+  } catch (error) {
+    return { digest: null, problem: toProblem(error) };
+  }
+}
+
 export function createReporter(deps: { dir: string; helper: Helper; counts: () => HostReport["projects"] }) {
   const cpu = cpuMeter();
   return async (): Promise<HostReport> => {
@@ -79,6 +88,7 @@ export function createReporter(deps: { dir: string; helper: Helper; counts: () =
       memory: { total_bytes: totalmem(), available_bytes: available() },
       storage: await storage(deps.helper, deps.dir),
       runtime: await runtime(deps.helper),
+      system_image: await systemImage(deps.helper),
       projects: deps.counts(),
     };
   };

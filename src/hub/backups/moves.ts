@@ -4,12 +4,13 @@
  * away.
  */
 import { z } from "zod";
-import type { Operation } from "../../contract/api.ts";
+import type { Host, Operation } from "../../contract/api.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import type { Caller } from "../accounts/caller.ts";
 import type { HubCore } from "../core.ts";
 import type { BackupTable } from "../db/schema.ts";
+import { assertOffers, assertSameSystem } from "../images/system.ts";
 import type { OperationContext } from "../operations/operations.ts";
 import { place } from "../projects/service.ts";
 import type { Jobs } from "./jobs.ts";
@@ -261,11 +262,11 @@ export function createMoves(
   });
 
   /** Where to: the one that was named, or the ready one with most room. */
-  async function destination(key: string | undefined): Promise<string> {
+  async function destination(key: string | undefined, image: string): Promise<Host> {
     const all = await hosts.all();
-    if (key === undefined) return place(all, await core.settings.processRuntime()).host_id;
+    if (key === undefined) return place(all, await core.settings.processRuntime(), image);
     const host = all.find((one) => one.host_id === key || one.name === key);
-    if (host?.state === "ready" || host?.state === "degraded") return host.host_id;
+    if (host?.state === "ready" || host?.state === "degraded") return host;
     throw new CodedError({
       code: host ? "host.not-ready" : "host.not-found",
       title: host ? `${host.name} is ${host.state}` : `There is no host ${key}`,
@@ -273,6 +274,12 @@ export function createMoves(
       status: host ? 409 : 422,
       exit: EX.TEMPFAIL,
     });
+  }
+  /** `system` is of one machine: another one with other programs is asked about, unless that was said to be right. */
+  async function assertFits(projectId: string, host: Host, other: boolean, again: string): Promise<void> {
+    const row = await projects.row(projectId);
+    if (row !== undefined && row.host_id !== host.host_id)
+      other ? assertOffers(row.image, host) : assertSameSystem(row, host, again);
   }
   const subjectOf = (project: { project_id: string; name: string }) => ({
     kind: "project" as const,
@@ -282,10 +289,21 @@ export function createMoves(
 
   return {
     clearLeftovers,
-    /** Error `move.host-away` with the age of the last proven backup, unless that is said to be good enough. */
-    async move(caller: Caller, key: string, to: string, fromBackup: boolean): Promise<Operation> {
+    /**
+     * Errors: `move.host-away` with the age of the last proven backup, unless that is said to be good enough;
+     * `move.other-system`, unless `otherSystem`.
+     */
+    async move(
+      caller: Caller,
+      key: string,
+      to: string,
+      { fromBackup, otherSystem }: { fromBackup: boolean; otherSystem: boolean },
+    ): Promise<Operation> {
       const project = await projects.get(caller, key, "owner");
-      const host_id = await destination(to);
+      const host = await destination(to, project.image);
+      const { host_id } = host;
+      const again = `cocalc-hub project move ${project.project_id} --to ${host.name} --other-system`;
+      await assertFits(project.project_id, host, otherSystem, again);
       if (project.host_id !== null && !links.isConnected(project.host_id) && !fromBackup) {
         const row = await lastProven(project.project_id);
         throw new CodedError({
@@ -307,9 +325,18 @@ export function createMoves(
         from_backup: fromBackup,
       });
     },
-    async clone(caller: Caller, key: string, name: string, to?: string): Promise<Operation> {
+    /** Error: `move.other-system`. */
+    async clone(
+      caller: Caller,
+      key: string,
+      name: string,
+      { to, otherSystem }: { to: string | undefined; otherSystem: boolean },
+    ): Promise<Operation> {
       const source = await projects.get(caller, key, "collaborator");
-      const host_id = await destination(to ?? source.host_id ?? undefined);
+      const host = await destination(to ?? source.host_id ?? undefined, source.image);
+      const { host_id } = host;
+      const again = `cocalc-hub project clone ${source.project_id} --name '${name.replaceAll("'", "")}' --to ${host.name} --other-system`;
+      await assertFits(source.project_id, host, otherSystem, again);
       const id = await projects.create(caller, {
         name,
         description: source.description,
@@ -330,9 +357,17 @@ export function createMoves(
       await audit.write(caller.name, "project.archive", project.project_id, {});
       return await operations.start(caller, "project.archive", subjectOf(project));
     },
-    async unarchive(caller: Caller, key: string, to?: string): Promise<Operation> {
+    /** Error: `move.other-system`. */
+    async unarchive(
+      caller: Caller,
+      key: string,
+      { to, otherSystem }: { to: string | undefined; otherSystem: boolean },
+    ): Promise<Operation> {
       const project = await projects.get(caller, key, "owner");
-      const host_id = await destination(to);
+      const host = await destination(to, project.image);
+      const { host_id } = host;
+      const again = `cocalc-hub project unarchive ${project.project_id} --to ${host.name} --other-system`;
+      await assertFits(project.project_id, host, otherSystem, again);
       await audit.write(caller.name, "project.unarchive", project.project_id, { host_id });
       return await operations.start(caller, "project.unarchive", subjectOf(project), {
         host_id,

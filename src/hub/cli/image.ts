@@ -34,7 +34,7 @@ export default command({
   meta: { name: "image", description: "Root file systems of projects" },
   subCommands: {
     list: command({
-      meta: { name: "list", description: "Images the hub hands out" },
+      meta: { name: "list", description: "Images the hub hands out, and each host's own programs (system)" },
       args: common,
       async run({ args }) {
         print(args, await access(args).api.images.list(), (all) =>
@@ -43,12 +43,20 @@ export default command({
             all.flatMap((one) => [
               [
                 one.image,
-                sizeText(one.bytes),
+                one.bytes === null ? "" : sizeText(one.bytes),
                 String(one.projects),
-                one.created_at.slice(0, 10),
-                one.source ?? "this machine's distribution",
-                one.digest.slice(0, 12),
+                one.created_at?.slice(0, 10) ?? "",
+                one.source ?? (one.hosts ? "each host's own programs" : "this machine's distribution"),
+                one.digest?.slice(0, 12) ?? "",
               ],
+              ...(one.hosts ?? []).map((host) => [
+                `  on ${host.name}`,
+                "",
+                "",
+                "",
+                host.digest ? "" : (host.problem?.title ?? "not told yet"),
+                host.digest?.slice(0, 12) ?? "",
+              ]),
               ...one.previous.map((old) => [
                 "  before",
                 sizeText(old.bytes),

@@ -5,6 +5,12 @@ import { access } from "./client.ts";
 import { waitFor } from "./wait.ts";
 
 const project = { type: "positional", required: true, description: "The project's id or name" } as const;
+const otherSystem = {
+  "other-system": {
+    type: "boolean",
+    description: "Of a project on the image system: a host with other programs is right",
+  },
+} as const;
 const told = (one: Operation) =>
   one.steps.map((step) => `${step.label}: ${step.detail ?? step.state}`).join("\n");
 
@@ -18,11 +24,15 @@ export const move = command({
       type: "boolean",
       description: "Move what the last proven backup has, where its host is away",
     },
+    ...otherSystem,
   },
   async run({ args }) {
     const { api } = access(args);
     const host = await api.hosts.get(args.to);
-    const started = await api.backups.move(args.project, host.host_id, args["from-backup"] === true);
+    const started = await api.backups.move(args.project, host.host_id, {
+      fromBackup: args["from-backup"] === true,
+      otherSystem: args["other-system"] === true,
+    });
     print(args, await waitFor(api, started), told);
   },
 });
@@ -34,13 +44,15 @@ export const clone = command({
     project,
     name: { type: "string", required: true, description: "Its name" },
     to: { type: "string", description: "Host id or name (default: the same)" },
+    ...otherSystem,
   },
   async run({ args }) {
     const { api } = access(args);
     const host = args.to === undefined ? undefined : (await api.hosts.get(args.to)).host_id;
+    const to = { host, otherSystem: args["other-system"] };
     print(
       args,
-      await waitFor(api, await api.backups.clone(args.project, args.name, host)),
+      await waitFor(api, await api.backups.clone(args.project, args.name, to)),
       (one) => one.subject.id,
     );
   },
@@ -57,11 +69,12 @@ export const archive = command({
 
 export const unarchive = command({
   meta: { name: "unarchive", description: "Brings an archived project back to a host" },
-  args: { ...common, project, to: { type: "string", description: "Host id or name" } },
+  args: { ...common, project, to: { type: "string", description: "Host id or name" }, ...otherSystem },
   async run({ args }) {
     const { api } = access(args);
     const host = args.to === undefined ? undefined : (await api.hosts.get(args.to)).host_id;
-    print(args, await waitFor(api, await api.backups.unarchive(args.project, host)), told);
+    const to = { host, otherSystem: args["other-system"] };
+    print(args, await waitFor(api, await api.backups.unarchive(args.project, to)), told);
   },
 });
 

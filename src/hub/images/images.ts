@@ -5,10 +5,11 @@ import type { Hono } from "hono";
 import { z } from "zod";
 import { type Image, imageSchema, type Pruned, prunedSchema } from "../../contract/api-images.ts";
 import { CodedError } from "../../core/errors.ts";
-import { assertAdmin } from "../accounts/caller.ts";
+import { assertAdmin, type Caller } from "../accounts/caller.ts";
 import { type ApiEnv, callerOf, doc } from "../api/kit.ts";
 import { createImages, type ImageManifest } from "../artifacts/images.ts";
 import type { HubCore, HubFeature } from "../core.ts";
+import { offersSystem, SYSTEM } from "./system.ts";
 
 /** An archive comes to its place before the image that names it. */
 const BEING_MADE_MS = 60 * 60_000;
@@ -43,9 +44,23 @@ export function createImageRoutes(core: HubCore): HubFeature {
     return new Set(rows.flatMap(({ digest }) => digest ?? []));
   }
 
-  async function list(): Promise<Image[]> {
+  /** In the list once a host offers its own; which do, and why others do not, is for admins. */
+  async function system(caller: Caller, projects: number): Promise<Image[]> {
+    const all = (await core.hosts.all()).filter(({ state }) => state !== "gone");
+    if (projects === 0 && !all.some(offersSystem)) return [];
+    const hosts = all.map(({ host_id, name, report }) => ({
+      host_id,
+      name,
+      digest: report?.system_image?.digest ?? null,
+      problem: report?.system_image?.problem ?? null,
+    }));
+    const nothing = { digest: null, bytes: null, created_at: null, source: null, previous: [] };
+    return [{ image: SYSTEM, ...nothing, projects, hosts: caller.admin ? hosts : [] }];
+  }
+
+  async function list(caller: Caller): Promise<Image[]> {
     const [users, began, kept] = [await counts("image"), await counts("image_digest"), await backedUp()];
-    return images.list().map((one) => ({
+    const made = images.list().map((one) => ({
       image: one.image,
       digest: one.digest,
       bytes: one.bytes,
@@ -61,7 +76,9 @@ export function createImageRoutes(core: HubCore): HubFeature {
           projects: began.get(digest) ?? 0,
           backed_up: kept.has(digest),
         })),
+      hosts: null,
     }));
+    return [...made, ...(await system(caller, users.get(SYSTEM) ?? 0))];
   }
 
   /** A project that ran and whose host has not told yet what it began with may need any of them. */
@@ -90,8 +107,7 @@ export function createImageRoutes(core: HubCore): HubFeature {
   return {
     routes(api: Hono<ApiEnv>) {
       api.get("/images", doc("Root file systems that projects can have", z.array(imageSchema)), async (c) => {
-        callerOf(c);
-        return c.json(await list());
+        return c.json(await list(callerOf(c)));
       });
       api.post(
         "/images/prune",

@@ -7,6 +7,7 @@ import type { Caller } from "../accounts/caller.ts";
 import type { Audit } from "../audit/audit.ts";
 import type { ControlLinks } from "../hosts/control-link.ts";
 import type { HostStore } from "../hosts/store.ts";
+import { assertOffers, offersSystem, SYSTEM } from "../images/system.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { ProjectStore } from "./store.ts";
@@ -40,12 +41,20 @@ function notTaken(error: unknown): void {
   );
 }
 
-/** The ready host with most memory left; pure. `plain`: one without containers will do. */
-export function place(hosts: Host[], plain: boolean): Host {
+/** The ready host with most memory left; pure. `plain`: one without containers will do. `image`: what it must offer. */
+export function place(hosts: Host[], plain: boolean, image = "base"): Host {
   const ready = hosts.filter(
     (host) =>
-      host.state === "ready" && host.desired_state === "ready" && !host.draining && (plain || !isPlain(host)),
+      host.state === "ready" &&
+      host.desired_state === "ready" &&
+      !host.draining &&
+      (plain || !isPlain(host)) &&
+      (image !== SYSTEM || offersSystem(host)),
   );
+  const whyNot = (host: Host) => {
+    if (isPlain(host) && !plain) return "without containers";
+    return image === SYSTEM && !offersSystem(host) ? "without the image system" : host.state;
+  };
   const free = (host: Host) => host.report?.memory.available_bytes ?? 0;
   const best = ready.sort((a, b) => free(b) - free(a))[0];
   if (best) return best;
@@ -55,9 +64,7 @@ export function place(hosts: Host[], plain: boolean): Host {
     why:
       hosts.length === 0
         ? "No machine has joined yet."
-        : hosts
-            .map((one) => `${one.name}: ${isPlain(one) && !plain ? "without containers" : one.state}`)
-            .join(", "),
+        : hosts.map((one) => `${one.name}: ${whyNot(one)}`).join(", "),
     fix: "Wait until a host is ready, or add a machine.",
     status: 409,
     exit: EX.TEMPFAIL,
@@ -319,7 +326,7 @@ export function createProjectService(deps: {
       const wanted = input.host_id;
       const host =
         wanted === undefined
-          ? place(all, await deps.settings.processRuntime())
+          ? place(all, await deps.settings.processRuntime(), input.image)
           : all.find((one) => one.host_id === wanted || one.name === wanted);
       if (!host) {
         throw new CodedError({
@@ -333,6 +340,7 @@ export function createProjectService(deps: {
       }
       assertTaking(host);
       await assertIsolated(host);
+      assertOffers(input.image ?? "base", host);
       await assertAllowed(caller, input.limits ?? {});
       const limits: Limits = {
         memory_bytes: (await deps.settings.number("default_memory_mb")) * 2 ** 20,

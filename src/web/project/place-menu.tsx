@@ -90,9 +90,10 @@ function PlaceDialog({
   const [picked, pick] = useState<string>();
   const [name, setName] = useState(`${project.name} copy`);
   const to = picked ?? others[0]?.host_id;
+  const [said, say] = useState({ fromBackup: false, otherSystem: false });
   const go = useMutation({
-    mutationFn: async (fromBackup: boolean) => {
-      if (action === "move") return await api.backups.move(project.project_id, to ?? "", fromBackup);
+    mutationFn: async () => {
+      if (action === "move") return await api.backups.move(project.project_id, to ?? "", said);
       if (action === "clone") return await api.backups.clone(project.project_id, name);
       return await api.backups.archive(project.project_id);
     },
@@ -100,15 +101,26 @@ function PlaceDialog({
       close();
       onStarted(started);
     },
+    onError(error) {
+      const { code } = error as { code?: string };
+      if (code === "move.host-away") say((before) => ({ ...before, fromBackup: true }));
+      if (code === "move.other-system") say((before) => ({ ...before, otherSystem: true }));
+    },
   });
-  const away = (go.error as { code?: string } | null)?.code === "move.host-away";
+  // What was said yes to is of one destination.
+  const choose = (host: string) => {
+    pick(host);
+    say({ fromBackup: false, otherSystem: false });
+    go.reset();
+  };
+  const asked = go.error && (said.fromBackup || said.otherSystem);
   return (
     <Modal opened onClose={close} title={TITLES[action]}>
       <form
         className="stack"
         onSubmit={(event: FormEvent) => {
           event.preventDefault();
-          go.mutate(away);
+          go.mutate();
         }}
       >
         <p style={{ margin: 0 }}>{TEXTS[action]}</p>
@@ -120,7 +132,7 @@ function PlaceDialog({
               label="To"
               value={to ?? ""}
               data={others.map((one) => ({ value: one.host_id, label: visible(one.name) }))}
-              onChange={(event) => pick(event.currentTarget.value)}
+              onChange={(event) => choose(event.currentTarget.value)}
             />
           )
         ) : null}
@@ -136,12 +148,16 @@ function PlaceDialog({
         <div>
           <Button
             type="submit"
-            color={away || action === "archive" ? "red" : undefined}
+            color={asked || action === "archive" ? "red" : undefined}
             loading={go.isPending}
             disabled={action === "move" && to === undefined}
             data-autofocus
           >
-            {away ? "Move what that backup has" : TITLES[action]}
+            {asked
+              ? said.fromBackup
+                ? "Move what that backup has"
+                : "Move it all the same"
+              : TITLES[action]}
           </Button>
         </div>
       </form>
@@ -151,7 +167,11 @@ function PlaceDialog({
 
 /** On the page of one that is in the repository alone. */
 export function BringBack({ project }: { project: Project }): ReactNode {
-  const back = useMutation({ mutationFn: () => api.backups.unarchive(project.project_id) });
+  const [otherSystem, setOther] = useState(false);
+  const back = useMutation({
+    mutationFn: () => api.backups.unarchive(project.project_id, { otherSystem }),
+    onError: (error) => setOther((error as { code?: string }).code === "move.other-system"),
+  });
   return (
     <div className="stack">
       <h2>This project is archived</h2>
@@ -163,7 +183,7 @@ export function BringBack({ project }: { project: Project }): ReactNode {
       {project.role === "owner" ? (
         <div>
           <Button onClick={() => back.mutate()} loading={back.isPending || back.isSuccess}>
-            Bring it back
+            {otherSystem ? "Bring it back all the same" : "Bring it back"}
           </Button>
         </div>
       ) : null}

@@ -17,6 +17,40 @@ const COMMANDS = [
   ["Made anew from where it came; projects keep what they began with", "sudo cocalc-hub image upgrade NAME"],
 ] as const;
 
+/** Each host's own programs: nothing is made or handed out, so it has neither size nor date. */
+function SystemRows({ image, hosts }: { image: Image; hosts: NonNullable<Image["hosts"]> }): ReactNode {
+  return (
+    <>
+      <tr>
+        <td>
+          <b>{image.image}</b>
+          <div className="sub">each host’s own programs, as they are there</div>
+        </td>
+        <td />
+        <td>{plural(image.projects, "project")}</td>
+        <td />
+        <td />
+        <td />
+      </tr>
+      {hosts.map((host) => (
+        <tr key={host.host_id} className="dim">
+          <td style={{ paddingLeft: 40 }}>
+            <bdi>{visible(host.name)}</bdi>
+            {host.digest ? null : (
+              <div className="sub breaks">{host.problem?.title ?? "has not told what it has"}</div>
+            )}
+          </td>
+          <td />
+          <td />
+          <td />
+          <td>{host.digest ? short(host.digest) : null}</td>
+          <td />
+        </tr>
+      ))}
+    </>
+  );
+}
+
 const short = (digest: string) => <span className="mono">{digest.slice(0, 12)}</span>;
 
 function ImageRows({ image }: { image: Image }): ReactNode {
@@ -35,10 +69,10 @@ function ImageRows({ image }: { image: Image }): ReactNode {
           </div>
           <ErrorBlock error={remove.error} />
         </td>
-        <td>{bytes(image.bytes)}</td>
+        <td>{image.bytes === null ? null : bytes(image.bytes)}</td>
         <td>{plural(image.projects, "project")}</td>
-        <td>{ago(image.created_at)}</td>
-        <td>{short(image.digest)}</td>
+        <td>{image.created_at === null ? null : ago(image.created_at)}</td>
+        <td>{image.digest === null ? null : short(image.digest)}</td>
         <td>
           {removable ? (
             <Button
@@ -110,9 +144,13 @@ export default function ImagesView(): ReactNode {
           </tr>
         </thead>
         <tbody>
-          {all.map((image) => (
-            <ImageRows key={image.image} image={image} />
-          ))}
+          {all.map((image) =>
+            image.hosts ? (
+              <SystemRows key={image.image} image={image} hosts={image.hosts} />
+            ) : (
+              <ImageRows key={image.image} image={image} />
+            ),
+          )}
         </tbody>
       </table>
       <div className="body" style={{ maxWidth: 720 }}>

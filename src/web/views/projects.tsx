@@ -266,7 +266,11 @@ function CreateProject({
         {(images.data ?? []).length > 1 ? (
           <Select
             label="Image"
-            description="The root file system that it begins with; base unless you choose"
+            description={
+              image === "system"
+                ? "Its host’s own programs, read-only, under what it installs itself; moving it asks first"
+                : "The root file system that it begins with; base unless you choose"
+            }
             clearable
             value={image}
             onChange={setImage}
