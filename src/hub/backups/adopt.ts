@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { newId } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
-import type { HubPaths } from "../../core/paths.ts";
+import { ensureDir, type HubPaths } from "../../core/paths.ts";
 import type { HubCore } from "../core.ts";
 import type { Owners } from "./owner.ts";
 import type { Repositories } from "./repositories.ts";
@@ -22,7 +22,7 @@ type Reason = typeof RECOVERED | typeof TAKEN_OVER;
 
 /** From now on backups that are in a repository and not in the database are looked for, once. */
 export function lookFor(paths: HubPaths, reason: Reason = TAKEN_OVER): void {
-  writeFileSync(join(paths.dir, reason), `${new Date().toISOString()}\n`, { mode: 0o600 });
+  writeFileSync(join(ensureDir(paths.dir), reason), `${new Date().toISOString()}\n`, { mode: 0o600 });
 }
 
 const snapshotSchema = z.object({
