@@ -77,6 +77,8 @@ const relativePath = z
     message: "must be a path below the project",
   });
 
+const folderName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/);
+
 export const taskSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("backup"), parent: snapshotIdSchema.nullable() }),
   /** The whole project, beside the one that is there; `commit` then puts it in its place. */
@@ -90,10 +92,14 @@ export const taskSchema = z.discriminatedUnion("kind", [
     kind: z.literal("restore-paths"),
     snapshot: snapshotIdSchema,
     paths: z.array(relativePath).min(1).max(100),
-    into: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$/)
-      .nullable(),
+    into: folderName.nullable(),
+  }),
+  /** Files and folders of another project on the same host into a new folder of this name; no repository is asked. */
+  z.strictObject({
+    kind: z.literal("copy-paths"),
+    source_id: z.uuid(),
+    paths: z.array(relativePath).min(1).max(100),
+    into: folderName,
   }),
   /** Restored to nowhere, compared, thrown away. */
   z.strictObject({

@@ -1,7 +1,7 @@
 /**
- * Bad days of backups, on real parts: a hub with two hosts, each with a repository of its own. Processes are killed at
- * random points, disks fill up, bytes rot, a host is thrown out. After each: nothing that was proven is lost, what is
- * shown is true, and the next run is whole.
+ * Bad days of backups, on real parts: a hub with two hosts, each with a repository of its own. Disks fill up, bytes rot,
+ * a host is taken over, or thrown out. After each: nothing that was proven is lost, what is shown is true, and the next
+ * run is whole.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
@@ -18,79 +18,48 @@ import {
   writeSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import type { Operation, Project } from "../../src/contract/api.ts";
-import type { Backup } from "../../src/contract/api-backups.ts";
+import { join } from "node:path";
+import type { Project } from "../../src/contract/api.ts";
 import { exec, execOk } from "../../src/core/exec.ts";
 import { hostPaths } from "../../src/core/paths.ts";
 import { FXP, SftpWire, str } from "../../src/core/sftp-wire.ts";
-import { instanceName } from "../../src/host/helper/root.ts";
-import { type BackupLab, openBackupLab } from "../fixtures/backup-lab.ts";
-import { descendantsOf, type Proc } from "../fixtures/processes.ts";
+import type { BackupLab } from "../fixtures/backup-lab.ts";
 import { until } from "../fixtures/running-hub.ts";
 import { RUSTIC, whyNoBackups } from "../fixtures/rustic.ts";
-import { joinSecondHost, type SecondHost } from "../fixtures/second-host.ts";
+import type { SecondHost } from "../fixtures/second-host.ts";
+import { openTwoHosts, type TwoHostsLab } from "../fixtures/two-hosts-lab.ts";
 
-const LONG = process.env.COCALC_TEST_LONG === "1";
-const ROUNDS = LONG ? 100 : 10;
 const SLOW = 180_000;
 const WHY = whyNoBackups();
 if (WHY !== undefined) console.error(`SKIPPED: bad days of backups: ${WHY}`);
 
 describe.skipIf(WHY !== undefined)("bad days of backups", () => {
+  let two: TwoHostsLab;
   let lab: BackupLab;
   let second: SecondHost;
   /** On the hub's own machine, and on the other host. */
   let near: Project;
   let far: Project;
+  let show: TwoHostsLab["show"];
+  let list: TwoHostsLab["list"];
+  let proven: TwoHostsLab["proven"];
+  let nearRepository: string;
+  let farRepository: string;
+  const ids = () => two.ids;
   const mount = mkdtempSync(join(tmpdir(), "cc-small-disk-"));
   const image = `${mount}.img`;
-  const ids = () => ({ near: lab.host.host_id, far: second.host.host_id });
-  const nearRepository = () => join(lab.hub.dataDir, "launchpad/backup-repo", ids().near);
-  const farRepository = () => join(mount, "repo", ids().far);
-
-  /** Asks until it is answered: the hub may be starting again. */
-  const steadily = <T>(ask: () => Promise<T>) =>
-    until("the hub answers", async () => ({ answer: await ask() }), 120_000).then((got) => got.answer);
-  const show = (project: Project) =>
-    steadily(() => lab.hub.json<Project>("project", "show", project.project_id));
-  const list = (project: Project) => steadily(() => lab.list(project));
-  async function proven(project: Project): Promise<Backup> {
-    return await until(
-      "the next backup is proven",
-      async () => {
-        const made = await lab.backup(project);
-        return made.state === "proven" && made;
-      },
-      120_000,
-    );
-  }
 
   beforeAll(async () => {
-    lab = await openBackupLab();
     await execOk(["truncate", "-s", "240M", image]);
     await execOk(["mkfs.ext4", "-q", "-m", "0", image], { timeout: 60_000 });
     await execOk(["mount", "-o", "loop", image, mount]);
     chmodSync(mount, 0o755);
     await execOk(["install", "-d", "-m", "0700", "-o", "cocalc", join(mount, "repo")]);
-    second = await joinSecondHost(lab.hub);
-    await lab.hub.json("settings", "set", "backup_isolation", "per-host");
-    const make = async (name: string, host: string) => {
-      const made = await lab.hub.json<Project>("project", "create", "--name", name, "--host", host);
-      await lab.hub.json("project", "start", made.project_id);
-      return await lab.hub.json<Project>("project", "show", made.project_id);
-    };
-    near = await make("near", ids().near);
-    far = await make("far", ids().far);
-    for (const project of [near, far])
-      await lab.sh(project, "mkdir -p d/e && head -c 9000000 /dev/urandom > d/e/big && echo 0 > round");
-    expect((await lab.backup(near)).state).toBe("proven");
-    await lab.hub.json("settings", "set", "backup_path", join(mount, "repo"));
-    expect((await lab.backup(far)).state).toBe("proven");
+    two = await openTwoHosts(join(mount, "repo"));
+    ({ lab, second, near, far, show, list, proven, nearRepository, farRepository } = two);
   }, SLOW);
   afterAll(async () => {
-    await second?.remove();
-    await lab?.hub.stop();
+    await two?.remove();
     await exec(["umount", "-l", mount]);
     rmSync(mount, { recursive: true, force: true });
     rmSync(image, { force: true });
@@ -120,11 +89,11 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
     "a host that was taken over comes to its own repository alone: not to another's files, nor with its password",
     async () => {
       const [nearId, farId] = [ids().near, ids().far];
-      const secret = readFileSync(join(nearRepository(), "config"));
+      const secret = readFileSync(join(nearRepository, "config"));
       const wire = await wireOf(second.dataDir, "backup");
-      expect((await wire.get("config"))?.equals(readFileSync(join(farRepository(), "config")))).toBe(true);
+      expect((await wire.get("config"))?.equals(readFileSync(join(farRepository, "config")))).toBe(true);
       for (const path of [
-        join(nearRepository(), "config"),
+        join(nearRepository, "config"),
         `../${nearId}/config`,
         `/repo/../${nearId}/config`,
         `../../launchpad/backup-repo/${nearId}/config`,
@@ -134,7 +103,7 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
         expect(got === undefined || !got.equals(secret)).toBe(true);
         expect(await wire.put(path, Buffer.from("x"))).toBe(false);
       }
-      expect((await wire.request(FXP.OPENDIR, str(nearRepository()))).status).not.toBe(0);
+      expect((await wire.request(FXP.OPENDIR, str(nearRepository))).status).not.toBe(0);
       wire.close();
       // Nothing is lent to it now.
       const lent = await wireOf(second.dataDir, "restore").then(
@@ -144,11 +113,11 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
       expect(lent).toBe("closed");
       expect(await passwordOf(farId)).not.toBe(await passwordOf(nearId));
       const opened = await exec(
-        [RUSTIC, "-r", nearRepository(), "--password", await passwordOf(farId), "--no-cache", "snapshots"],
+        [RUSTIC, "-r", nearRepository, "--password", await passwordOf(farId), "--no-cache", "snapshots"],
         { env: { HOME: "/tmp" } },
       );
       expect(opened.code).not.toBe(0);
-      expect(readFileSync(join(nearRepository(), "config")).equals(secret)).toBe(true);
+      expect(readFileSync(join(nearRepository, "config")).equals(secret)).toBe(true);
     },
     SLOW,
   );
@@ -159,144 +128,15 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
       const moved = await lab.hub.cli("project", "move", near.project_id, "--to", second.host.name);
       expect(moved.stderr).toBe("");
       expect(await lab.sh(await show(near), "cat round")).toBe("0\n");
-      const before = readdirSync(join(farRepository(), "snapshots")).length;
+      const before = readdirSync(join(farRepository, "snapshots")).length;
       expect(await proven(near)).toMatchObject({ host_id: ids().far });
-      expect(readdirSync(join(farRepository(), "snapshots")).length).toBe(before + 1);
+      expect(readdirSync(join(farRepository, "snapshots")).length).toBe(before + 1);
       await expect(wireOf(second.dataDir, "restore")).rejects.toThrow();
       // Its older backups are restored from where they are.
       const [oldest] = (await list(near)).filter((one) => one.state === "proven").slice(-1);
       const got = await lab.hub.cli("backup", "get", near.project_id, oldest?.backup_id ?? "", "round");
       expect(got.stdout).toBe("0\n");
       expect((await lab.hub.cli("project", "move", near.project_id, "--to", lab.host.name)).stderr).toBe("");
-    },
-    SLOW,
-  );
-
-  // ---- killed at random points ----
-
-  const ours = (): Proc[] => [...descendantsOf(lab.hub.pid), ...descendantsOf(second.pid())];
-  const named = (proc: Proc, name: string) => basename(proc.argv[0] ?? "").startsWith(name);
-  const VICTIMS: Record<string, (proc: Proc) => boolean> = {
-    rustic: (proc) => named(proc, "rustic"),
-    ssh: (proc) => named(proc, "ssh") && proc.argv.includes("cocalc-backup"),
-    sshd: (proc) => (proc.argv[0] ?? "").includes("sshd"),
-    host: (proc) => named(proc, "cocalc-project-host") && proc.argv[1] === "serve",
-    hub: (proc) => named(proc, "cocalc-hub") && proc.argv[1] === "serve",
-  };
-  const WORK: Record<string, () => Promise<Operation>> = {
-    backup: () => lab.begin(near),
-    restore: async () => {
-      const row = (await list(near)).find((one) => one.state === "proven");
-      return await lab.api<Operation>(
-        "POST",
-        `/projects/${near.project_id}/backups/${row?.backup_id}/restore`,
-        { what: "project" },
-      );
-    },
-    prune: () => lab.api<Operation>("POST", "/backups/prune", {}),
-    move: async () => {
-      const to = (await show(near)).host_id === ids().near ? ids().far : ids().near;
-      return await lab.api<Operation>("POST", `/projects/${near.project_id}/move`, { host_id: to });
-    },
-  };
-  /** Repeats with its seed. */
-  const random = (() => {
-    let state = Number(process.env.COCALC_TEST_SEED ?? Date.now() % 2 ** 31);
-    console.error(`seed of the random points: ${state}`);
-    return () => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
-      return state / 0x7fffffff;
-    };
-  })();
-  const leftOver = () => {
-    const marks = [basename(lab.hub.dataDir), basename(second.dataDir)];
-    return readdirSync("/proc")
-      .filter((pid) => /^\d+$/.test(pid))
-      .filter((pid) => {
-        try {
-          const argv = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-          if (!/backup-job|cocalc-backup|^\/rustic/.test(argv)) return false;
-          const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8");
-          return marks.some((mark) => mounts.includes(mark));
-        } catch {
-          return false;
-        }
-      });
-  };
-
-  test(
-    `kill -9 of rustic, ssh, sshd, host and hub during backup, restore, prune and move: ${ROUNDS} rounds`,
-    async () => {
-      const kinds = Object.keys(WORK);
-      const victims = Object.keys(VICTIMS);
-      let hit = 0;
-      for (let round = 1; round <= ROUNDS; round++) {
-        const kind = kinds[round % kinds.length] ?? "";
-        const victim = victims[Math.floor(random() * victims.length + round) % victims.length] ?? "";
-        const what = `round ${round}: ${victim} during ${kind}`;
-        const before = (await list(near)).filter((one) => one.state === "proven");
-        const restored = before[0]?.snapshot_id;
-        const was = `${round}\n`;
-        await lab.sh(
-          await show(near),
-          `echo ${round} > round && head -c 300000 /dev/urandom > d/${round % 5}`,
-        );
-        const operation = await (WORK[kind]?.() as Promise<Operation>);
-        await Bun.sleep(random() * 2_500);
-        const targets = ours().filter((proc) => VICTIMS[victim]?.(proc));
-        if (targets.length > 0) hit += 1;
-        for (const target of targets) {
-          try {
-            process.kill(target.pid, "SIGKILL");
-          } catch {
-            // It just ended by itself.
-          }
-        }
-        const ended = await steadily(() => lab.ended(operation, 150_000));
-        const rows = await list(near);
-        const made = rows.find((one) => one.backup_id === operation.operation_id);
-        if (made) {
-          // The state says how it ended.
-          expect([what, made.state]).not.toEqual([what, "running"]);
-          if (made.state === "failed") expect([what, made.problem?.title]).not.toEqual([what, undefined]);
-        }
-        if (ended.state !== "done") expect([what, ended.problem?.title]).not.toEqual([what, undefined]);
-        // What was proven still is, and is where it was.
-        for (const one of before) {
-          const now = rows.find((row) => row.backup_id === one.backup_id);
-          // Of one hour a prune keeps the newest.
-          if (now === undefined && kind === "prune" && one !== before[0]) continue;
-          expect([what, now?.state]).toEqual([what, "proven"]);
-          const file = [nearRepository(), farRepository()].map((dir) =>
-            join(dir, "snapshots", one.snapshot_id ?? ""),
-          );
-          expect([what, file.some((path) => existsSync(path))]).toEqual([what, true]);
-        }
-        const place = await show(near);
-        if (place.state !== "running")
-          await steadily(async () => await lab.hub.json("project", "start", near.project_id));
-        const now = await steadily(async () => await lab.sh(await show(near), "cat round"));
-        // As it was, or as the backup that was restored had it: nothing between.
-        if (kind === "restore" && ended.state === "done") expect(restored).toBeDefined();
-        else if (kind !== "restore") expect([what, now]).toEqual([what, was]);
-        await proven(near);
-      }
-      console.error(`${hit} of ${ROUNDS} rounds had something to kill`);
-      expect(hit).toBeGreaterThan(ROUNDS / 4);
-    },
-    LONG ? 100 * 90_000 : 600_000,
-  );
-
-  test(
-    "after all of it nothing runs on or stays mounted, and what is there comes back in a drill",
-    async () => {
-      await until("no process of a backup is left", async () => leftOver().length === 0, 60_000);
-      const mounts = readFileSync("/proc/self/mountinfo", "utf8");
-      for (const dir of [lab.hub.dataDir, second.dataDir])
-        expect(mounts).not.toContain(`/run/cocalc-${instanceName(hostPaths(dir).dir)}/b/`);
-      for (const name of ["near", "far"])
-        expect((await lab.hub.cli("backup", "drill", name)).stderr).toBe("");
-      expect((await lab.hub.cli("backup", "verify")).stderr).toBe("");
     },
     SLOW,
   );
@@ -312,7 +152,7 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
   test(
     "a flipped bit in a pack: found by reading back, told, and the next backup is whole again",
     async () => {
-      const repository = farRepository();
+      const repository = farRepository;
       const pack = largest(join(repository, "data"));
       chmodSync(pack, 0o644);
       const fd = openSync(pack, "r+");
@@ -337,7 +177,7 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
     "a snapshot and an index that were good are cut short: put aside, what relied on them says so, the next is whole",
     async () => {
       const [newest] = (await list(far)).filter((one) => one.state === "proven");
-      const file = join(farRepository(), "snapshots", newest?.snapshot_id ?? "");
+      const file = join(farRepository, "snapshots", newest?.snapshot_id ?? "");
       chmodSync(file, 0o644);
       truncateSync(file, 20);
       // A disk that rots changes no times; one that was just written is left alone.
@@ -348,7 +188,7 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
         problem: { code: "backup.snapshot-damaged" },
       });
       expect((await lab.backup(far)).state).toBe("proven");
-      const index = largest(join(farRepository(), "index"));
+      const index = largest(join(farRepository, "index"));
       chmodSync(index, 0o644);
       truncateSync(index, 20);
       await exec(["touch", "-d", "1 hour ago", index]);
@@ -391,11 +231,7 @@ describe.skipIf(WHY !== undefined)("bad days of backups", () => {
     await proven(far);
     await lab.sh(far, "head -c 20000000 /dev/urandom > d/unsaved");
     const operation = await lab.begin(far);
-    await until(
-      "it reads",
-      async () => ours().some((proc) => VICTIMS.rustic?.(proc)) || undefined,
-      30_000,
-    ).catch(() => undefined);
+    await until("it reads", async () => two.running("rustic").length > 0, 30_000).catch(() => undefined);
     await lab.hub.json("host", "revoke", second.host.name);
     const ended = await lab.ended(operation, 170_000);
     const made = (await list(far)).find((one) => one.backup_id === operation.operation_id);

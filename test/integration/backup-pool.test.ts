@@ -50,6 +50,46 @@ describe.skipIf(WHY !== undefined)("backups of projects in a pool", () => {
     SLOW,
   );
 
+  test(
+    "a copy into another project shares its bytes with the original, and belongs to that project alone",
+    async () => {
+      const other = await lab.project("other");
+      await lab.sh(
+        project,
+        "mkdir -p data/sub && head -c 48000000 /dev/urandom > data/big && echo small > data/sub/a && chmod 600 data/sub/a",
+      );
+      const backups = (await lab.list(project)).length;
+      const ran = await lab.hub.cli(
+        ...["project", "copy", other.project_id, "--from", project.project_id, "--path", "data"],
+      );
+      expect([ran.code, ran.stderr]).toEqual([0, ""]);
+      const sums = "cd data && find . -type f -print0 | sort -z | xargs -0 sha256sum";
+      expect(await lab.sh(other, `cd copied-* && ${sums}`)).toBe(await lab.sh(project, sums));
+      expect(await lab.sh(other, "stat -c '%u %a' copied-*/data/sub/a")).toBe(
+        await lab.sh(project, "stat -c '%u %a' data/sub/a"),
+      );
+      // As the file system counts it: next to nothing is the copy's own.
+      const theirs = join(storage(), "pool/projects", other.project_id, "data/home");
+      await execOk(["sync", "-f", theirs]);
+      const du = await execOk(["btrfs", "filesystem", "du", "--raw", "-s", theirs]);
+      const [total = 0, own = 0] = (du.trim().split("\n").at(-1) ?? "").trim().split(/\s+/).map(Number);
+      expect(total).toBeGreaterThan(47_000_000);
+      expect(own).toBeLessThan(2_000_000);
+      // Neither a backup nor a snapshot was left by it.
+      expect((await lab.list(project)).length).toBe(backups);
+      const shots = await lab.hub.json<{ snapshots: unknown[] }>("snapshot", "list", project.project_id);
+      expect(shots.snapshots).toEqual([]);
+      await lab.sh(other, "echo changed > copied-*/data/big");
+      expect(await lab.sh(project, "stat -c %s data/big")).toBe("48000000\n");
+      const absent = await lab.hub.cli(
+        ...["project", "copy", other.project_id, "--from", project.project_id, "--path", "none"],
+      );
+      expect(absent.stderr).toContain("copy.no-path");
+      await lab.sh(project, "rm -r data");
+    },
+    SLOW,
+  );
+
   async function proven(): Promise<void> {
     await until(
       "the next is proven",

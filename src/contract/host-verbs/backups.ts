@@ -17,7 +17,8 @@ export const backupVerbs = {
     request: z.object({
       job_id,
       project_id,
-      repository: repositorySchema,
+      /** Null: the task needs none. */
+      repository: repositorySchema.nullable(),
       task: taskSchema,
       image: z.string().max(200),
       digest: z.string().max(64).nullable(),

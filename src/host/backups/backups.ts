@@ -51,8 +51,8 @@ export function createBackups(host: HostCore): { feature: HostFeature; handlers:
       private_key: encodePrivateKey(key(kind)),
     };
   }
-  const accessFor = (repository: Repository, task: Task) =>
-    repository.kind === "sftp" ? access(task.kind === "backup" ? "backup" : "restore") : null;
+  const accessFor = (repository: Repository | null, task: Task) =>
+    repository?.kind === "sftp" ? access(task.kind === "backup" ? "backup" : "restore") : null;
 
   const handlers: BackupHandlers = {
     "backup.key": async () => ({ public_key: key("backup").publicLine, read_key: key("restore").publicLine }),

@@ -15,9 +15,12 @@ export interface JailPlan {
   /** What is seen at /project: name → where it is. */
   data: Record<string, string>;
   writable: boolean;
+  /** Beside it, never to be written to. */
+  source?: string;
   /** The project-host binary, which holds the job. */
   binary: string;
-  rustic: string;
+  /** Undefined: the job asks no repository. */
+  rustic: string | undefined;
   cache: string;
   /** One line each, so that ssh finds a user for its uid; without /etc/group rustic takes every group for an error. */
   passwd: string;
@@ -52,17 +55,9 @@ export function jailArgv(plan: JailPlan): string[] {
     ...["--ro-bind", plan.passwd, "/etc/passwd", "--ro-bind", plan.group, "/etc/group"],
     ...ETC.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
     ...Object.entries(plan.data).flatMap(([name, from]) => [bind, from, `/project/${name}`]),
-    ...[
-      "--ro-bind",
-      plan.binary,
-      "/job",
-      "--ro-bind",
-      plan.rustic,
-      "/rustic",
-      "--bind",
-      plan.cache,
-      "/cache",
-    ],
+    ...(plan.source === undefined ? [] : ["--ro-bind", plan.source, "/project/source"]),
+    ...(plan.rustic === undefined ? [] : ["--ro-bind", plan.rustic, "/rustic"]),
+    ...["--ro-bind", plan.binary, "/job", "--bind", plan.cache, "/cache"],
     ...["--chmod", "1777", "/tmp", "--chdir", "/"],
     ...(plan.rootless
       ? []

@@ -138,9 +138,11 @@ export class BackupJobs {
 
   async #run(job: Job, params: HelperRequest<"backup.start">): Promise<void> {
     const { project_id, task, job_id } = params;
-    const rustic = findRustic();
+    const rustic = task.kind === "copy-paths" ? undefined : findRustic();
     const record = this.projects().record(project_id);
-    if (!record) {
+    const sourceBase =
+      task.kind === "copy-paths" ? this.projects().record(task.source_id)?.base : record?.base;
+    if (!record || sourceBase === undefined) {
       throw new CodedError({
         code: "backup.no-project",
         title: "This host has no files of that project",
@@ -152,11 +154,14 @@ export class BackupJobs {
     const rootless = this.root.privilege.kind !== "root";
     // A drill restores to a place of its own, named as no project is, with ids that no project has.
     const base = task.kind === "drill" ? DRILL_BASE : record.base;
+    // Whose files are read: those of the project itself, but for a copy.
+    const source_id = task.kind === "copy-paths" ? task.source_id : project_id;
     let snapshot: StoredSnapshot | undefined;
     try {
-      let from = this.storage.space(project_id).data;
-      if (task.kind === "backup" && this.storage.space(project_id).snapshots !== undefined) {
-        snapshot = await this.storage.snapshot(project_id, "backup");
+      let from = this.storage.space(source_id).data;
+      const reads = task.kind === "backup" || task.kind === "copy-paths";
+      if (reads && this.storage.space(source_id).snapshots !== undefined) {
+        snapshot = await this.storage.snapshot(source_id, "backup");
         from = snapshot?.path ?? from;
       }
       if (task.kind === "restore" || task.kind === "drill") {
@@ -166,12 +171,15 @@ export class BackupJobs {
           if (!rootless) chownSync(join(from, part), base, base);
         }
       }
-      // Files restored into a living project belong to its user, who is who writes them.
-      const asUser = task.kind === "restore-paths";
+      // Files that come into a living project belong to its user, who is who writes them.
+      const copy = task.kind === "copy-paths";
+      const asUser = task.kind === "restore-paths" || copy;
       const writable = task.kind !== "backup";
-      if (asUser || rootless) mkdirSync(view, { recursive: true, mode: 0o711 });
+      if (rootless || task.kind === "restore-paths") mkdirSync(view, { recursive: true, mode: 0o711 });
+      // The other project's ids are seen as this one's.
+      else if (copy) await mountView(from, view, { disk: sourceBase, seen: base, count: RANGE }, false);
       else await mountView(from, view, { disk: base, seen: 0, count: RANGE }, writable);
-      const source = asUser || rootless ? from : view;
+      const source = copy ? this.storage.space(project_id).data : asUser || rootless ? from : view;
       const user = this.#user(task.kind, base);
       const passwd = `${view}.passwd`;
       const group = `${view}.group`;
@@ -179,9 +187,10 @@ export class BackupJobs {
       writeFileSync(group, `job:x:${user.gid}:\n`, { mode: 0o644 });
       const plan: JailPlan = {
         user,
-        caps: task.kind === "backup" ? ["dac_read_search"] : asUser ? [] : RESTORE_CAPS,
+        caps: reads ? ["dac_read_search"] : asUser ? [] : RESTORE_CAPS,
         data: Object.fromEntries((asUser ? ["home"] : PARTS).map((part) => [part, join(source, part)])),
         writable,
+        ...(copy ? { source: join(rootless ? from : view, "home") } : {}),
         binary: this.binary,
         rustic,
         cache: this.#cache(task.kind, user),
@@ -195,14 +204,14 @@ export class BackupJobs {
         repository: params.repository,
         ssh: params.ssh,
         live: snapshot === undefined,
-        places: { ...JAIL_PLACES, data: asUser ? "/project/home" : JAIL_PLACES.data },
+        places: { ...JAIL_PLACES, data: task.kind === "restore-paths" ? "/project/home" : JAIL_PLACES.data },
       };
       await this.#spawn(job, this.root.privilege.wrap(jailArgv(plan)), input);
       // Told here as well: the walk finds them as empty directories, the storage knows them by name.
       if (job.result && snapshot) job.result.nested.push(...snapshot.left_out);
     } finally {
       await this.#removeView(view);
-      if (snapshot) await this.storage.removeSnapshot(project_id, snapshot.name);
+      if (snapshot) await this.storage.removeSnapshot(source_id, snapshot.name);
       if (task.kind === "drill") await this.storage.remove(job_id);
     }
   }
@@ -210,7 +219,7 @@ export class BackupJobs {
   #user(kind: JobInput["task"]["kind"], base: number): JailPlan["user"] {
     if (this.root.privilege.kind !== "root") return { uid: 0, gid: 0 };
     if (kind === "backup") return { uid: this.root.hostUid, gid: this.root.hostGid };
-    if (kind === "restore-paths") return { uid: base + 1000, gid: base + 1000 };
+    if (kind === "restore-paths" || kind === "copy-paths") return { uid: base + 1000, gid: base + 1000 };
     return { uid: 0, gid: 0 };
   }
 
@@ -218,10 +227,7 @@ export class BackupJobs {
   #cache(kind: JobInput["task"]["kind"], user: JailPlan["user"]): string {
     const top = join(this.root.storage, "backup-cache");
     mkdirSync(top, { recursive: true, mode: 0o711 });
-    const path = join(
-      top,
-      kind === "backup" ? "host" : kind === "restore-paths" ? `project-${user.uid}` : "root",
-    );
+    const path = join(top, kind === "backup" ? "host" : user.uid === 0 ? "root" : `project-${user.uid}`);
     mkdirSync(path, { recursive: true, mode: 0o700 });
     if (this.root.privilege.kind === "root") chownSync(path, user.uid, user.gid);
     return path;

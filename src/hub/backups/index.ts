@@ -8,6 +8,7 @@ import type { HubCore, HubFeature } from "../core.ts";
 import type { BackupKey } from "../sshd/render.ts";
 import { adoptSnapshots } from "./adopt.ts";
 import { backupChecks } from "./checks.ts";
+import { registerCopies } from "./copies.ts";
 import { createDrills } from "./drills.ts";
 import { isDue } from "./due.ts";
 import { createGate } from "./gate.ts";
@@ -42,7 +43,8 @@ export function createBackups(core: HubCore): HubFeature {
   const keeper = createKeeper(core, { repositories, store, gate, owners });
   const hubBackup = createHubBackup(core, { repositories, store, owners });
   const drills = createDrills(core, { repositories, store, jobs, gate });
-  const moves = createMoves(core, { repositories, store, service, jobs });
+  const moves = createMoves(core, { store, service });
+  registerCopies(core, { repositories, service, jobs });
   registerHostBackup(core, { store });
   let rusticProblem: ProblemDetails | undefined;
   const overview = createOverview(core, {

@@ -15,7 +15,8 @@ export interface JobOrder {
   job_id: string;
   project_id: string;
   host_id: string;
-  repository: OpenRepository;
+  /** Null: the task needs none. */
+  repository: OpenRepository | null;
   task: Task;
   image: string;
   digest: string | null;
@@ -76,20 +77,20 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
   }
 
   async function run(order: JobOrder): Promise<JobResult> {
-    if (order.task.kind === "backup" || order.repository.where.kind !== "local") return await follow(order);
-    return await lends.reading(order.host_id, order.repository.repository_id, order.signal, () =>
-      follow(order),
-    );
+    const { repository } = order;
+    if (order.task.kind === "backup" || repository?.where.kind !== "local") return await follow(order);
+    return await lends.reading(order.host_id, repository.repository_id, order.signal, () => follow(order));
   }
 
   async function follow(order: JobOrder): Promise<JobResult> {
     const { host_id, job_id, project_id, task, image, digest, signal } = order;
     const begin = async () => {
-      await register(host_id);
+      const repository = order.repository && repositories.asRepository(order.repository);
+      if (repository) await register(host_id);
       await links.request(
         host_id,
         "backup.start",
-        { job_id, project_id, repository: repositories.asRepository(order.repository), task, image, digest },
+        { job_id, project_id, repository, task, image, digest },
         { timeout: 120_000 },
       );
     };

@@ -13,9 +13,7 @@ import type { BackupTable } from "../db/schema.ts";
 import { assertOffers, assertSameSystem } from "../images/system.ts";
 import type { OperationContext } from "../operations/operations.ts";
 import { place } from "../projects/service.ts";
-import type { Jobs } from "./jobs.ts";
-import type { Repositories } from "./repositories.ts";
-import type { BackupService } from "./service.ts";
+import { BACKUP_STEPS, type BackupService } from "./service.ts";
 import type { BackupStore } from "./store.ts";
 
 const log = logger("moves");
@@ -23,24 +21,15 @@ type Restorable = BackupTable & { snapshot_id: string };
 
 const moveInput = z.object({ host_id: z.string(), from_backup: z.boolean() });
 const cloneInput = z.object({ source_id: z.string(), host_id: z.string() });
-const copyInput = z.object({ source_id: z.string(), paths: z.array(z.string()), into: z.string() });
 
-const BACKUP_STEPS: [string, string][] = [
-  ["repository", "The repository is open"],
-  ["sent", "Its files are in the repository"],
-  ["proven", "Counted and seen there: proven"],
-];
 const RESTORE_STEPS: [string, string][] = [
   ["restored", "Its files came back, and are what was backed up"],
   ["placed", "They are in their place"],
 ];
 
-export function createMoves(
-  core: HubCore,
-  deps: { repositories: Repositories; store: BackupStore; service: BackupService; jobs: Jobs },
-) {
+export function createMoves(core: HubCore, deps: { store: BackupStore; service: BackupService }) {
   const { projects, operations, hosts, links, audit, db } = core;
-  const { repositories, store, service, jobs } = deps;
+  const { store, service } = deps;
 
   async function lastProven(projectId: string): Promise<Restorable> {
     const row = (await store.ofProject(projectId)).find((one) => one.state === "proven");
@@ -227,37 +216,6 @@ export function createMoves(
       await projects.moveTo(id, host_id, "stopped");
       await core.projectService.announce(id, context.signal);
       await context.step("switched", { state: "done" });
-    },
-  });
-
-  operations.register("project.copy", {
-    lane: "restore-paths",
-    steps: [...BACKUP_STEPS, ["copied", "They are in the other project"]],
-    async run(context) {
-      const { source_id, paths, into } = copyInput.parse(context.input);
-      const target = await projects.row(context.subject_id);
-      const made = await service.backUp(context, source_id, "copy");
-      const one = await repositories.find(made.repository_id);
-      if (!made.snapshot_id || !one || !target?.host_id)
-        throw new CodedError({ code: "backup.gone", title: "There is nothing to copy from, or nowhere to" });
-      await context.step("copied", { state: "running" });
-      const job_id = crypto.randomUUID();
-      const result = await jobs.run({
-        job_id,
-        project_id: context.subject_id,
-        host_id: target.host_id,
-        repository: one,
-        task: { kind: "restore-paths", snapshot: made.snapshot_id, paths, into },
-        image: target.image,
-        digest: null,
-        signal: context.signal,
-        onProgress: () => {},
-      });
-      await jobs.end(target.host_id, job_id);
-      await context.step("copied", {
-        state: "done",
-        detail: result.warnings_total > 0 ? `${result.warnings[0]}` : `in the folder ${into}`,
-      });
     },
   });
 

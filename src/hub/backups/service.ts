@@ -36,6 +36,12 @@ const restoreInput = z.object({
   start: z.boolean(),
 });
 
+export const BACKUP_STEPS: [name: string, label: string][] = [
+  ["repository", "The repository is open"],
+  ["sent", "Its files are in the repository"],
+  ["proven", "Counted and seen there: proven"],
+];
+
 /** What a step shows of a running job, in words. */
 export function progressText(progress: Progress): string {
   const parts = [progress.phase];
@@ -182,11 +188,7 @@ export function createBackupService(
 
   operations.register("project.backup", {
     lane: "backup",
-    steps: [
-      ["repository", "The repository is open"],
-      ["sent", "Its files are in the repository"],
-      ["proven", "Counted and seen there: proven"],
-    ],
+    steps: BACKUP_STEPS,
     async run(context) {
       await backUp(context, context.subject_id, backupInput.parse(context.input).reason);
     },

@@ -5,7 +5,7 @@ import { repositorySchema, sshAccessSchema, taskSchema } from "../../../contract
 export const jobInputSchema = z.strictObject({
   project_id: z.uuid(),
   task: taskSchema,
-  repository: repositorySchema,
+  repository: repositorySchema.nullable(),
   ssh: sshAccessSchema.nullable(),
   /** The tree goes on changing while it is read. */
   live: z.boolean(),

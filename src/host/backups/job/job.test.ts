@@ -69,6 +69,26 @@ test("the jail gives a backup one right, reading, and nothing to write but its c
   expect(argv.slice(-2)).toEqual(["/job", "backup-job"]);
 });
 
+test("a copy between projects sees the other's home beside its own, and cannot write to it", () => {
+  const argv = jailArgv({
+    user: { uid: 301_000, gid: 301_000 },
+    caps: ["dac_read_search"],
+    data: { home: "/pool/target/home" },
+    source: "/run/x/home",
+    writable: true,
+    binary: "/opt/host",
+    rustic: undefined,
+    cache: "/store/cache",
+    passwd: "/run/x.passwd",
+    group: "/run/x.group",
+    rootless: false,
+  });
+  const text = argv.join(" ");
+  expect(text).toContain("--bind /pool/target/home /project/home");
+  expect(text).toContain("--ro-bind /run/x/home /project/source");
+  expect(text).not.toContain("rustic");
+});
+
 test("rustic's log: what it left out, what it broke on", () => {
   const text = [
     '2026-11-25T01:00:12.4+00:00 [WARN] - ignoring error: "x": Permission denied',

@@ -9,6 +9,7 @@ import type { JobResult, Manifest, Progress, Task } from "../../../contract/back
 import { renderKnownHosts, renderProfile, renderSshConfig } from "../../../contract/rustic-profile.ts";
 import { s3Store } from "../../../contract/s3-store.ts";
 import { CodedError } from "../../../core/errors.ts";
+import { copyPaths } from "./copy-paths.ts";
 import type { JobInput } from "./input.ts";
 import { type RusticRun, runRustic } from "./rustic-run.ts";
 import shim from "./ssh-shim.sh" with { type: "text" };
@@ -43,8 +44,16 @@ const number = (run: RusticRun, ...keys: string[]): number =>
 
 export async function runJob(input: JobInput, onProgress: (progress: Progress) => void): Promise<JobResult> {
   const began = performance.now();
-  const { places, task } = input;
-  const bucket = input.repository.kind === "s3" ? s3Store(input.repository) : undefined;
+  const { places, task, repository } = input;
+  if (task.kind === "copy-paths") {
+    const homes = { source: join(places.data, "source"), home: join(places.data, "home") };
+    const warnings = await copyPaths(task, homes, onProgress);
+    const took_ms = Math.round(performance.now() - began);
+    return { ...EMPTY, warnings, warnings_total: warnings.length, took_ms };
+  }
+  if (repository === null)
+    throw new CodedError({ code: "backup.no-repository", title: "No repository was named" });
+  const bucket = repository.kind === "s3" ? s3Store(repository) : undefined;
   const profile = join(places.tmp, "rk");
   const log = join(places.tmp, "rustic.log");
   const bin = join(places.tmp, "bin");
@@ -52,11 +61,11 @@ export async function runJob(input: JobInput, onProgress: (progress: Progress) =
   for (const dir of [bin, state]) mkdirSync(dir, { recursive: true, mode: 0o700 });
   const put = (name: string, text: string, mode = 0o600) =>
     writeFileSync(join(places.tmp, name), text, { mode });
-  put("password", input.repository.password);
+  put("password", repository.password);
   put(
     "rk.toml",
     renderProfile(
-      input.repository,
+      repository,
       { log, cache: places.cache, password: join(places.tmp, "password") },
       { retry: task.kind !== "backup" ? "many" : bucket ? "few" : "off" },
     ),
@@ -156,7 +165,7 @@ async function backup(
 
 async function restore(
   input: JobInput,
-  task: Exclude<Task, { kind: "backup" }>,
+  task: Exclude<Task, { kind: "backup" | "copy-paths" }>,
   rustic: Rustic,
   onProgress: (progress: Progress) => void,
 ): Promise<JobResult> {

@@ -18,7 +18,7 @@ export const backupHelperVerbs = {
       job_id: uuid,
       project_id: uuid,
       task: taskSchema,
-      repository: repositorySchema,
+      repository: repositorySchema.nullable(),
       ssh: sshAccessSchema.nullable(),
     }),
     reply: z.object({}),
