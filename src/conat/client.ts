@@ -96,14 +96,14 @@ export class ConatClient implements Caller {
   }
 
   async request(subject: string, data?: unknown, options: ClientRequestOptions = {}): Promise<unknown> {
-    const deadline = Date.now() + (options.timeout ?? REQUEST_TIMEOUT_MS);
+    const deadline = performance.now() + (options.timeout ?? REQUEST_TIMEOUT_MS);
     for (;;) {
       const peer = await this.#connected(deadline, subject);
       try {
-        return await peer.request(subject, data, { timeout: Math.max(1, deadline - Date.now()) });
+        return await peer.request(subject, data, { timeout: Math.max(1, deadline - performance.now()) });
       } catch (error) {
         const lost = error instanceof CodedError && error.code === "conat.disconnected";
-        if (!(lost && options.idempotent === true && Date.now() < deadline)) throw error;
+        if (!(lost && options.idempotent === true && performance.now() < deadline)) throw error;
         // The connection that lost it may not know yet that it is gone (a relay behind it broke): do not spin.
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
@@ -128,9 +128,9 @@ export class ConatClient implements Caller {
   }
 
   async openStream(subject: string, params?: unknown, options: RequestOptions = {}): Promise<ConatStream> {
-    const deadline = Date.now() + (options.timeout ?? REQUEST_TIMEOUT_MS);
+    const deadline = performance.now() + (options.timeout ?? REQUEST_TIMEOUT_MS);
     const peer = await this.#connected(deadline, subject);
-    return await peer.openStream(subject, params, { timeout: Math.max(1, deadline - Date.now()) });
+    return await peer.openStream(subject, params, { timeout: Math.max(1, deadline - performance.now()) });
   }
 
   /**
@@ -177,7 +177,7 @@ export class ConatClient implements Caller {
   async #connected(deadline: number, subject: string): Promise<Peer> {
     while (this.#peer === undefined) {
       if (this.#isClosed()) throw disconnected(this.#state.problem?.why ?? "the client was closed");
-      const left = deadline - Date.now();
+      const left = deadline - performance.now();
       if (left <= 0) {
         const problem = this.#state.problem;
         throw problem === undefined
@@ -211,7 +211,7 @@ export class ConatClient implements Caller {
       transport.close();
       return;
     }
-    const since = Date.now();
+    const since = performance.now();
     const { heartbeat } = this.#options;
     const peer = new Peer(transport, heartbeat === undefined ? {} : { heartbeat });
     this.#peer = peer;
@@ -219,7 +219,7 @@ export class ConatClient implements Caller {
       if (this.#peer !== peer) return;
       this.#peer = undefined;
       for (const entry of this.#subscriptions) delete entry.stop;
-      const attempt = Date.now() - since >= STABLE_MS ? 0 : this.#state.attempt;
+      const attempt = performance.now() - since >= STABLE_MS ? 0 : this.#state.attempt;
       this.#state = { ...this.#state, attempt };
       this.#failed(error);
     });

@@ -172,10 +172,10 @@ export default command({
       }
       const elsewhere = candidates.some((one) => !known.wrong.has(one));
       const kind = elsewhere && end.kind !== "ports-busy" ? "lost" : end.kind;
-      const until = Date.now() + nextBackoff(kind, failures, Math.random());
+      const until = performance.now() + nextBackoff(kind, failures, Math.random());
       // Paired anew: what was refused may work now.
-      while (Date.now() < until && !stop.signal.aborted && mtime(paths.state) === paired) {
-        await Bun.sleep(Math.min(WAKE_POLL_MS, Math.max(1, until - Date.now())));
+      while (performance.now() < until && !stop.signal.aborted && mtime(paths.state) === paired) {
+        await Bun.sleep(Math.min(WAKE_POLL_MS, Math.max(1, until - performance.now())));
       }
       if (mtime(paths.state) !== paired) {
         known.wrong.clear();

@@ -159,13 +159,13 @@ function heartbeat(
 ): { stop: () => void; silent: boolean } {
   const state = { silent: false, stop: () => {} };
   const sent = new Map<number, number>();
-  let last = Date.now();
+  let last = performance.now();
   let next = 0;
   let up = false;
-  const began = Date.now();
+  const began = performance.now();
   const beat = () => {
     const limit = up ? DEAD_AFTER_MS : UP_TIMEOUT_MS;
-    if (Date.now() - (up ? last : began) > limit) {
+    if (performance.now() - (up ? last : began) > limit) {
       state.silent = true;
       proc.kill("SIGKILL");
       return;
@@ -192,7 +192,7 @@ function heartbeat(
         const at = sent.get(Number(line));
         if (at === undefined) continue;
         sent.delete(Number(line));
-        last = Date.now();
+        last = performance.now();
         hooks.onBeat(performance.now() - at);
         if (!up) {
           up = true;

@@ -24,6 +24,7 @@ import { RANGE } from "./uid-ranges.ts";
 import type { HelperRequest } from "./verbs.ts";
 
 const log = logger("helper");
+// Times below are of the clock that nobody sets: a machine whose time jumps must not give its jobs up.
 /** A job about which nobody asks is nobody's: its daemon died, and the hub begins another. */
 const ABANDONED_MS = 60_000;
 /** An ended one is remembered so long. */
@@ -86,7 +87,7 @@ export class BackupJobs {
       result: null,
       problem: null,
       ended: undefined,
-      asked: Date.now(),
+      asked: performance.now(),
       done: Promise.resolve(),
     };
     this.#jobs.set(params.job_id, job);
@@ -100,14 +101,14 @@ export class BackupJobs {
         });
       })
       .finally(() => {
-        job.ended = Date.now();
+        job.ended = performance.now();
       });
   }
 
   poll(jobId: string): JobState {
     const job = this.#jobs.get(jobId);
     if (!job) return { state: "unknown", progress: null, result: null, problem: null };
-    job.asked = Date.now();
+    job.asked = performance.now();
     const { progress, result, problem } = job;
     return { state: job.ended === undefined ? "running" : "ended", progress, result, problem };
   }
@@ -123,7 +124,7 @@ export class BackupJobs {
 
   #sweep(): void {
     for (const [id, job] of this.#jobs) {
-      const idle = Date.now() - job.asked;
+      const idle = performance.now() - job.asked;
       if (job.ended === undefined && idle > ABANDONED_MS) {
         job.problem ??= { code: "backup.abandoned", title: "Nobody asked for it any more" };
         job.proc?.kill("SIGKILL");

@@ -51,7 +51,10 @@ async function turn(
   round: Round,
 ): Promise<void> {
   const list = async () => (await helper.call("snapshot.list", { project_id })).snapshots;
-  const last = (await list()).findLast(({ kind }) => kind === "schedule");
+  // Taken while the clock was ahead, it says nothing of the last quarter of an hour.
+  const last = (await list()).findLast(
+    ({ kind, name }) => kind === "schedule" && Date.parse(name) <= now + EARLY_MS,
+  );
   if (atOnce || last === undefined || now - Date.parse(last.name) >= SNAPSHOT_EVERY_MS - EARLY_MS) {
     const params = { project_id, kind: "schedule", only_if_changed: true } as const;
     if ((await helper.call("snapshot.create", params)).snapshot !== null) round.taken += 1;

@@ -22,7 +22,7 @@ const plain = ({ name, kind, left_out }: Snapshot): Snapshot => ({ name, kind, l
 
 export function createSnapshots(host: HostCore) {
   const { helper, manager, router } = host;
-  /** When each project was last looked at. */
+  /** When each project was last looked at, by the clock that nobody sets. */
   const looked = new Map<string, number>();
   let timer: ReturnType<typeof setInterval> | undefined;
   let scrubTimer: ReturnType<typeof setInterval> | undefined;
@@ -41,8 +41,9 @@ export function createSnapshots(host: HostCore) {
     try {
       const { looked: count } = await runSchedule(helper, now, {
         whose(project_id) {
-          if (now - (looked.get(project_id) ?? 0) < SNAPSHOT_EVERY_MS) return false;
-          looked.set(project_id, now);
+          const since = performance.now() - (looked.get(project_id) ?? -SNAPSHOT_EVERY_MS);
+          if (since < SNAPSHOT_EVERY_MS) return false;
+          looked.set(project_id, performance.now());
           return true;
         },
       });

@@ -126,6 +126,9 @@ describe("what is due", () => {
   });
   test("a backup of a time that has not come keeps nobody waiting; one whose data is gone is made again", () => {
     expect(isDue(project, [past("proven", -48)], 60, NOW)).toBe(true);
+    // Once one was made since, it is that one's age that counts: not a backup each minute until the time has come.
+    expect(isDue(project, [past("proven", -48), past("proven", 0.5)], 60, NOW)).toBe(false);
+    expect(isDue(project, [past("proven", -48), past("running", 0.1)], 60, NOW)).toBe(false);
     const stopped = { ...project, state: "stopped", state_since: iso(10), last_used_at: iso(11) };
     const lost = { ...past("partial", 2), problem: JSON.stringify({ code: "backup.data-lost" }) };
     expect(isDue(stopped, [past("partial", 2)], 60, NOW)).toBe(false);

@@ -5,6 +5,7 @@ import { CodedError, EX } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
 import type { HubCore } from "../core.ts";
 import { makeBundle } from "./bundle.ts";
+import { isLongAgo } from "./due.ts";
 import { lookAt } from "./look.ts";
 import type { Owners } from "./owner.ts";
 import type { Repositories } from "./repositories.ts";
@@ -83,7 +84,7 @@ export function createHubBackup(
     /** Once there is a repository, every few hours; a lease keeps two hubs from doing it twice. */
     async due(): Promise<void> {
       const last = (await store.ofProject(core.identity.hub_id))[0];
-      if (last && Date.now() - Date.parse(last.started_at) < EVERY_MS) return;
+      if (last && !isLongAgo(last.started_at, EVERY_MS, Date.now())) return;
       const lease = await core.leases.take("backup of the hub");
       if (lease === undefined) return;
       try {

@@ -8,9 +8,10 @@ import type { HubCore, HubFeature } from "../core.ts";
 import type { BackupKey } from "../sshd/render.ts";
 import { adoptSnapshots } from "./adopt.ts";
 import { backupChecks } from "./checks.ts";
+import { mendTimes } from "./clock.ts";
 import { registerCopies } from "./copies.ts";
 import { createDrills } from "./drills.ts";
-import { isDue } from "./due.ts";
+import { isDue, isLongAgo } from "./due.ts";
 import { createGate } from "./gate.ts";
 import { registerHostBackup } from "./host-backup.ts";
 import { createHubBackup, HUB_REASON } from "./hub-backup.ts";
@@ -101,6 +102,7 @@ export function createBackups(core: HubCore): HubFeature {
     if (lease === undefined) return 0;
     try {
       const every = await settings.number("backup_every_minutes");
+      await mendTimes(core, Date.now());
       const past = await store.present();
       let started = 0;
       for (const project of await db.selectFrom("projects").selectAll().execute()) {
@@ -118,12 +120,12 @@ export function createBackups(core: HubCore): HubFeature {
 
   async function drillDue(): Promise<void> {
     const [last] = await store.drills(1);
-    if (last && Date.now() - Date.parse(last.started_at) < DAY_MS) return;
+    if (last && !isLongAgo(last.started_at, DAY_MS, Date.now())) return;
     const proven = (await store.present())
       .filter((one) => one.state === "proven" && one.reason !== HUB_REASON)
       .at(-1);
     // The first one a day after the first backup: a fresh hub has other things to do.
-    if (!proven || Date.now() - Date.parse(proven.started_at) < DAY_MS) return;
+    if (!proven || !isLongAgo(proven.started_at, DAY_MS, Date.now())) return;
     const lease = await core.leases.take("backup drill");
     if (lease === undefined) return;
     try {

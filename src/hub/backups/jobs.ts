@@ -36,12 +36,12 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
 
   /** Asks over and over while the host is away, unless it was thrown out. */
   async function patiently<T>(signal: AbortSignal, hostId: string, ask: () => Promise<T>): Promise<T> {
-    const end = Date.now() + AWAY_MS;
+    const end = performance.now() + AWAY_MS;
     for (;;) {
       try {
         return await ask();
       } catch (error) {
-        if (!again(error) || Date.now() > end || signal.aborted) throw error;
+        if (!again(error) || performance.now() > end || signal.aborted) throw error;
         const host = await core.hosts.row(hostId);
         if (host === undefined || host.key_revoked === 1 || host.state === "gone") throw error;
         await Bun.sleep(1_000);

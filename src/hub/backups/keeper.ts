@@ -6,6 +6,7 @@ import { s3Store } from "../../contract/s3-store.ts";
 import { messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import type { HubCore } from "../core.ts";
+import { isLongAgo } from "./due.ts";
 import type { Gate } from "./gate.ts";
 import { createHealer } from "./heal.ts";
 import type { Owners } from "./owner.ts";
@@ -224,11 +225,11 @@ export function createKeeper(
         await sweepOne(one);
         const now = await repositories.find(one.repository_id);
         if (now?.repair === 1) await healer.heal(now, now.read_back_problem !== null);
-        const age = (at: string | null) => Date.now() - Date.parse(at ?? one.created_at);
+        const due = (at: string | null, every: number) => isLongAgo(at ?? one.created_at, every, Date.now());
         const room = await roomOf(one);
-        if (age(one.pruned_at) > PRUNE_EVERY_MS || room?.space === "refuse") await prune(one);
+        if (due(one.pruned_at, PRUNE_EVERY_MS) || room?.space === "refuse") await prune(one);
         else await keepBallast(one);
-        if (age(one.read_back_at) > READ_BACK_EVERY_MS && (await readBack(one)) !== null)
+        if (due(one.read_back_at, READ_BACK_EVERY_MS) && (await readBack(one)) !== null)
           await repositories.update(one.repository_id, { repair: 1 });
       } catch (error) {
         log.error("a repository could not be kept", { repository: one.location, why: messageOf(error) });

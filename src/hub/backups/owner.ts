@@ -127,7 +127,7 @@ export function createOwners(core: HubCore) {
     const mark = await read(one);
     if (mark?.word !== next) throw refusal(one, mark ?? { word: "", machine: "?", directory: "", at: "?" });
     writeStateFile(file(one), { word: next, next: null });
-    written.set(one.repository_id, Date.now());
+    written.set(one.repository_id, performance.now());
   }
 
   /** Whoever said `recover` said that the other is lost. */
@@ -150,8 +150,8 @@ export function createOwners(core: HubCore) {
     },
     /** The same now and then, as a sign of life for whoever comes with a copy of this hub. */
     async keep(one: OpenRepository): Promise<void> {
-      const since = Date.now() - (written.get(one.repository_id) ?? 0);
-      if (one.where.kind === "s3" && since >= 0 && since < S3_EVERY_MS) await this.assert(one);
+      const since = performance.now() - (written.get(one.repository_id) ?? -S3_EVERY_MS);
+      if (one.where.kind === "s3" && since < S3_EVERY_MS) await this.assert(one);
       else await this.renew(one);
     },
     /** Before something is added. A storage that does not answer now is no reason: what is asked of it next says so. */

@@ -60,10 +60,10 @@ export function createBackupService(
   /** At most one word to the database in this time: progress comes twice a second. */
   const STEP_EVERY_MS = 1_000;
   function stepTeller(context: OperationContext, name: string): (progress: Progress) => void {
-    let last = 0;
+    let last = -STEP_EVERY_MS;
     return (progress) => {
-      if (Date.now() - last < STEP_EVERY_MS) return;
-      last = Date.now();
+      if (performance.now() - last < STEP_EVERY_MS) return;
+      last = performance.now();
       void context.step(name, { detail: progressText(progress) }).catch(() => {});
     };
   }

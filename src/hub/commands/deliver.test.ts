@@ -10,6 +10,8 @@ test("a machine that is away is waited for; one that is there gets it, and not t
   const leased = { ...row, attempts: 1, lease_until: "2026-11-25T12:00:30.000Z" };
   expect(judgeDelivery(leased, { connected: true, now })).toBe("wait");
   expect(judgeDelivery(leased, { connected: true, now: "2026-11-25T12:00:30.000Z" })).toBe("send");
+  const ahead = { ...leased, lease_until: "2026-11-30T12:00:30.000Z" };
+  expect(judgeDelivery(ahead, { connected: true, now })).toBe("send");
   expect(judgeDelivery({ ...row, finished_at: now }, { connected: true, now })).toBe("over");
 });
 

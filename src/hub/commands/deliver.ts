@@ -19,7 +19,9 @@ export function judgeDelivery(row: Row, at: { connected: boolean; now: string })
   if (row.finished_at !== null) return "over";
   // A machine that is away costs nothing: it gets it when it comes back.
   if (!at.connected) return "wait";
-  return row.lease_until === null || row.lease_until <= at.now ? "send" : "wait";
+  if (row.lease_until === null || row.lease_until <= at.now) return "send";
+  // Given while the clock was ahead: no lease is that long.
+  return Date.parse(row.lease_until) - Date.parse(at.now) > RUNNING_LEASE_MS ? "send" : "wait";
 }
 
 /**

@@ -118,7 +118,7 @@ export async function runRustic(
     stderr: "",
     ended: undefined,
   };
-  let moved = Date.now();
+  let moved = performance.now();
   let lastBytes = -1;
   const tail = new LogTail(options.log);
   const readLog = (last: boolean) => {
@@ -134,7 +134,7 @@ export async function runRustic(
   const timer = setInterval(() => {
     readLog(false);
     if (options.endAtError && run.errors.length > 0) end("error");
-    else if (Date.now() - moved > (options.silenceMs ?? SILENCE_MS)) end("silence");
+    else if (performance.now() - moved > (options.silenceMs ?? SILENCE_MS)) end("silence");
   }, POLL_MS);
   const stderr = new Response(proc.stderr).text();
   let rest = "";
@@ -162,7 +162,7 @@ export async function runRustic(
     const { bytes_done, files_done, percent_done } = status.data;
     if (bytes_done !== undefined && bytes_done !== lastBytes) {
       lastBytes = bytes_done;
-      moved = Date.now();
+      moved = performance.now();
     }
     options.onProgress({
       phase: options.phase,
