@@ -68,9 +68,19 @@ export const invitedSchema = z.object({
 });
 export type Invited = z.infer<typeof invitedSchema>;
 
-/** Published to browsers as `presence`: who has a project open right now. */
+/** Published to browsers as `presence`: who is in a project right now, each once. */
 export const presenceSchema = z.object({
   project_id: z.string(),
-  people: z.array(z.object({ account_id: z.string(), name: z.string().max(200) })).max(1000),
+  people: z
+    .array(
+      z.object({
+        /** Of a key that belongs to the project and no account: its fingerprint. */
+        account_id: z.string(),
+        name: z.string().max(200),
+        /** By a page that shows it, over SSH, or both. */
+        ways: z.array(z.enum(["browser", "ssh"])).min(1),
+      }),
+    )
+    .max(1000),
 });
 export type Presence = z.infer<typeof presenceSchema>;

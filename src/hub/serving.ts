@@ -13,6 +13,7 @@ import type { HubCore } from "./core.ts";
 import { createFilesDoor } from "./files/files-door.ts";
 import type { KeyOffers } from "./hosts/key-offers.ts";
 import { createBrowserLinks } from "./live/browser-links.ts";
+import { createSshPresence } from "./live/ssh-present.ts";
 import type { Pairing } from "./pairing/pairing.ts";
 import type { PlusDoor } from "./plus/door.ts";
 import { createAppSessions } from "./proxy/app-session.ts";
@@ -92,6 +93,7 @@ export async function serveDoors(deps: ServingDeps): Promise<Doors> {
       membersOf: projects.membersOf,
       maySeeOperation: core.operations.maySee,
       account: core.accounts.byId,
+      overSsh: createSshPresence(core),
     }),
     directory,
     projects,

@@ -1,10 +1,10 @@
-/** Who has which project open right now, as the hub tells it. */
+/** Who is in which project right now, with a page or over SSH, as the hub tells it. */
 import { useSyncExternalStore } from "react";
 import { z } from "zod";
 import type { ConatClient } from "../conat/client.ts";
 import { type Presence, presenceSchema } from "../contract/api-people.ts";
 
-type Someone = Presence["people"][number];
+export type Someone = Presence["people"][number];
 const NOBODY: Someone[] = [];
 const replySchema = z.object({ present: z.array(presenceSchema) });
 

@@ -65,4 +65,15 @@ export const sshLoginSchema = z.object({
 });
 export type SshLogin = z.infer<typeof sshLoginSchema>;
 
-export const sshHubVerbs = { "ssh-login": sshLoginSchema } as const;
+/** More people than that over SSH on one host are not all shown. */
+export const MAX_PRESENT = 2_000;
+
+/** Who is logged in on a host right now, whole: each person, or key of a project, once for each project. */
+export const sshPresentSchema = z.object({
+  logins: z
+    .array(sshLoginSchema.pick({ project_id: true, account_id: true, by: true, fingerprint: true }))
+    .max(MAX_PRESENT),
+});
+export type SshPresent = z.infer<typeof sshPresentSchema>;
+
+export const sshHubVerbs = { "ssh-login": sshLoginSchema, "ssh-present": sshPresentSchema } as const;

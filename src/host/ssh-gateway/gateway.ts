@@ -21,6 +21,8 @@ export interface GatewayOptions {
   access: AccessTable;
   manager: ProjectWays;
   onLogin(login: LiveLogin, woke: boolean): void;
+  /** Somebody came in or left. */
+  onChange(): void;
 }
 
 export interface SshGateway {
@@ -62,13 +64,14 @@ export async function openSshGateway(options: GatewayOptions): Promise<SshGatewa
         onReady(login) {
           mine = login;
           live.add(login);
+          options.onChange();
           // The hub may have said otherwise between the check of the key and its signature's.
           if (!allowed(login)) login.end();
         },
         onLogin: options.onLogin,
         onRefused: () => gate.refused(address),
         onClose() {
-          if (mine) live.delete(mine);
+          if (mine && live.delete(mine)) options.onChange();
         },
       },
     );

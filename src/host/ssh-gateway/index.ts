@@ -10,6 +10,7 @@ import { createAccessTable } from "./access.ts";
 import type { SshGateway } from "./gateway.ts";
 import { isLoopback } from "./limits.ts";
 import { createLoginOutbox } from "./logins.ts";
+import { tellPresent } from "./present.ts";
 
 const log = logger("ssh");
 /** A port that is taken is tried for again: an old daemon may be on its way out. */
@@ -37,6 +38,11 @@ export function createSshFeature(host: HostCore): {
         .flush()
         .catch((error: unknown) => log.debug("logins wait for the hub", { why: String(error) }));
   };
+  const present = tellPresent({
+    logins: () => gateway?.logins() ?? [],
+    isConnected: () => host.link().isConnected(),
+    tell: (all) => host.link().tell("ssh-present", all),
+  });
   const local = state.kind === "local";
   let gateway: SshGateway | undefined;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -53,6 +59,7 @@ export function createSshFeature(host: HostCore): {
         key,
         access,
         manager,
+        onChange: present,
         onLogin(login, woke) {
           const { project_id, fingerprint, software } = login;
           outbox.add({
@@ -94,6 +101,8 @@ export function createSshFeature(host: HostCore): {
       async "ssh.access"(message) {
         const ended = access.take(message) ? (gateway?.recheck() ?? 0) : 0;
         flush();
+        // It comes first on each new link, when the hub knows of nobody.
+        present();
         return { host_key: key.publicLine, listening: gateway?.listening() ?? false, ended };
       },
     },

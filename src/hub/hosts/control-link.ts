@@ -41,6 +41,8 @@ export interface ControlLinks {
   ): void;
   /** A host's link came up: anew after each break. */
   onConnected(listener: (hostId: string) => void): void;
+  /** It has none any more. */
+  onDisconnected(listener: (hostId: string) => void): void;
   /** Ends the link of a host whose key was revoked. */
   close(hostId: string): void;
 }
@@ -49,6 +51,7 @@ export function createControlLinks(events: ControlLinkEvents): ControlLinks {
   const router = new Router<string>();
   const peers = new Map<string, Peer>();
   const onConnected: ((hostId: string) => void)[] = [];
+  const onDisconnected: ((hostId: string) => void)[] = [];
 
   router.handle("hub.*.hello", (_subject, _data, { data: hostId }) => events.hello(hostId));
   const on = <V extends keyof typeof hubVerbs>(
@@ -75,6 +78,7 @@ export function createControlLinks(events: ControlLinkEvents): ControlLinks {
         peers.delete(hostId);
         log.info("control link ended", { host_id: hostId, why: error.message });
         events.disconnected(hostId);
+        for (const listener of onDisconnected) listener(hostId);
       });
       log.info("control link up", { host_id: hostId });
       events.connected(hostId);
@@ -82,6 +86,7 @@ export function createControlLinks(events: ControlLinkEvents): ControlLinks {
     },
     on,
     onConnected: (listener) => void onConnected.push(listener),
+    onDisconnected: (listener) => void onDisconnected.push(listener),
     async request(hostId, verb, data, options) {
       const peer = peers.get(hostId);
       if (peer === undefined) {

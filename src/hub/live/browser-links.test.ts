@@ -2,8 +2,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type HubLab, openHubLab } from "../../../test/fixtures/hub-lab.ts";
 import { Peer } from "../../conat/peer.ts";
 import { memoryTransports } from "../../conat/transport-stream.ts";
+import type { SshPresent } from "../../contract/host-verbs/ssh.ts";
 import { type Caller, LOCAL_ADMIN } from "../accounts/caller.ts";
 import { type BrowserLinks, createBrowserLinks } from "./browser-links.ts";
+import { createSshPresence } from "./ssh-present.ts";
 
 let lab: HubLab;
 let links: BrowserLinks;
@@ -14,6 +16,7 @@ beforeAll(async () => {
     membersOf: lab.projects.membersOf,
     maySeeOperation: lab.operations.maySee,
     account: lab.accounts.byId,
+    overSsh: createSshPresence(lab),
   });
 });
 afterAll(() => lab.remove());
@@ -111,4 +114,52 @@ test("who is in a project is told to its members alone, and no longer once remov
   await settle();
   expect(told.at(-1)).toEqual(["p-owner"]);
   for (const one of [a, b, c]) one.peer.close();
+});
+
+/** A host's end of its control link. */
+function hostLink(hostId: string) {
+  const [near, far] = memoryTransports();
+  lab.links.attach(hostId, new Peer(near, { heartbeat: false }));
+  const peer = new Peer(far, { heartbeat: false });
+  const tell = (logins: Omit<SshPresent["logins"][number], "fingerprint">[]) =>
+    peer.request(`hub.${hostId}.ssh-present`, {
+      logins: logins.map((one) => ({ ...one, fingerprint: "SHA256:x" })),
+    });
+  return { peer, tell };
+}
+
+test("who is there over SSH is told as such, of members and of the host's own projects alone, until its link ends", async () => {
+  const [owner, stranger] = [await lab.account("s-owner"), await lab.account("s-stranger")];
+  const [hostId, otherId] = [await lab.host("s-box"), await lab.host("s-other")];
+  const { project_id } = await lab.projectService.create(owner, { name: "s", host_id: hostId });
+  const [a, b] = [open(owner), open(stranger)];
+  const told: unknown[] = [];
+  a.peer.subscribe("presence", (_subject, data) => told.push((data as { people: unknown }).people));
+  b.peer.subscribe("presence", (_subject, data) => told.push(["a stranger heard", data]));
+  await settle();
+  const host = hostLink(hostId);
+  const by = "account";
+  await host.tell([
+    { project_id, account_id: owner.account_id, by },
+    { project_id, account_id: stranger.account_id, by },
+    { project_id, account_id: null, by: "authorized_keys" },
+  ]);
+  await settle();
+  const { account_id, name } = owner;
+  const key = { account_id: "SHA256:x", name: "A key in ~/.ssh/authorized_keys", ways: ["ssh"] };
+  expect(told).toEqual([[{ account_id, name, ways: ["ssh"] }, key]]);
+  const people = [{ account_id, name, ways: ["browser", "ssh"] }, key];
+  expect(await a.peer.request("hub.here", { project_id })).toEqual({ present: [{ project_id, people }] });
+  expect(await b.peer.request("hub.here", { project_id: null })).toEqual({ present: [] });
+  await host.tell([{ project_id, account_id: owner.account_id, by }]);
+  await settle();
+  expect(told.at(-1)).toEqual([{ account_id, name, ways: ["browser", "ssh"] }]);
+  const count = told.length;
+  await hostLink(otherId).tell([{ project_id, account_id: null, by: "project" }]);
+  await settle();
+  expect(told).toHaveLength(count);
+  host.peer.close();
+  await settle();
+  expect(told.at(-1)).toEqual([{ account_id, name, ways: ["browser"] }]);
+  for (const one of [a, b]) one.peer.close();
 });

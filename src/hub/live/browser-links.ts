@@ -9,6 +9,7 @@ import { CodedError } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import type { Caller } from "../accounts/caller.ts";
 import type { Events } from "./events.ts";
+import type { SshPresence } from "./ssh-present.ts";
 
 const log = logger("live");
 
@@ -24,6 +25,9 @@ interface Link {
   here: string | undefined;
 }
 
+type Someone = Presence["people"][number];
+/** As many as a page takes. */
+const MAX_PEOPLE = 1_000;
 const hereSchema = z.object({ project_id: z.uuid().nullable() });
 
 export function createBrowserLinks(deps: {
@@ -33,7 +37,9 @@ export function createBrowserLinks(deps: {
   /** Whether a caller may see an operation. */
   maySeeOperation(caller: Caller, operationId: string): Promise<boolean>;
   account(id: string): Promise<Account | undefined>;
+  overSsh: SshPresence;
 }): BrowserLinks {
+  const { overSsh } = deps;
   const links = new Set<Link>();
 
   async function maySee(event: Changed): Promise<(caller: Caller) => boolean | Promise<boolean>> {
@@ -78,19 +84,22 @@ export function createBrowserLinks(deps: {
     tell(event).catch((error: unknown) => log.error("an event could not be told", event, error));
   });
 
-  function present(projectId: string): Presence {
-    const people = new Map<string, string>();
-    for (const { here, caller } of links)
-      if (here === projectId && caller.via !== "local") people.set(caller.account_id, caller.name);
-    return {
-      project_id: projectId,
-      people: [...people].map(([account_id, name]) => ({ account_id, name })),
+  function present(projectId: string, members: string[]): Presence {
+    const people = new Map<string, Someone>();
+    const add = (account_id: string, name: string, way: Someone["ways"][number]) => {
+      const { ways = [] } = people.get(account_id) ?? {};
+      if (!ways.includes(way)) people.set(account_id, { account_id, name, ways: [...ways, way] });
     };
+    for (const { here, caller } of links)
+      if (here === projectId && caller.via !== "local") add(caller.account_id, caller.name, "browser");
+    for (const { account_id, name, member } of overSsh.of(projectId))
+      if (!member || members.includes(account_id)) add(account_id, name, "ssh");
+    return { project_id: projectId, people: [...people.values()].slice(0, MAX_PEOPLE) };
   }
   /** To its members alone. */
   async function tellPresence(projectId: string): Promise<void> {
     const members = await deps.membersOf(projectId);
-    const presence = present(projectId);
+    const presence = present(projectId, members);
     for (const { router, caller } of links)
       if (members.includes(caller.account_id)) router.publish("presence", presence);
   }
@@ -98,19 +107,23 @@ export function createBrowserLinks(deps: {
     const before = link.here;
     link.here = projectId;
     for (const id of new Set([before, projectId])) {
-      if (id === undefined || before === projectId) continue;
-      tellPresence(id).catch((error: unknown) => log.error("presence could not be told", error));
+      if (id !== undefined && before !== projectId) changed(id);
     }
   }
+  const changed = (projectId: string) =>
+    void tellPresence(projectId).catch((error: unknown) => log.error("presence could not be told", error));
+  overSsh.onChanged(changed);
   /** Says where this page is, and hears who is where. */
   async function here(link: Link, data: unknown): Promise<{ present: Presence[] }> {
     const { project_id } = hereSchema.parse(data);
     const { account_id } = link.caller;
-    const mine = async (id: string) => (await deps.membersOf(id)).includes(account_id);
-    movedTo(link, project_id !== null && (await mine(project_id)) ? project_id : undefined);
+    const isMine = async (id: string) => (await deps.membersOf(id)).includes(account_id);
+    movedTo(link, project_id !== null && (await isMine(project_id)) ? project_id : undefined);
     const known: Presence[] = [];
-    for (const id of new Set([...links].flatMap((one) => one.here ?? [])))
-      if (await mine(id)) known.push(present(id));
+    for (const id of new Set([...[...links].flatMap((one) => one.here ?? []), ...overSsh.projects()])) {
+      const members = await deps.membersOf(id);
+      if (members.includes(account_id)) known.push(present(id, members));
+    }
     return { present: known };
   }
 

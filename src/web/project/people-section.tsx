@@ -7,9 +7,9 @@ import type { GivenRole, Person, Shares } from "../../contract/api-people.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { CommandBlock, ErrorBlock } from "../components/blocks.tsx";
 import { askYesNo } from "../components/dialogs.tsx";
-import { Face } from "../components/faces.tsx";
+import { Face, wayOf } from "../components/faces.tsx";
 import { visible } from "../components/format.ts";
-import { usePresence } from "../presence.ts";
+import { type Someone, usePresence } from "../presence.ts";
 import type { SectionProps } from "./sections.tsx";
 
 const ROLES: { value: GivenRole; label: string }[] = [
@@ -22,6 +22,9 @@ export default function PeopleSection({ project, me }: SectionProps): ReactNode 
   const id = project.project_id;
   const people = useQuery({ queryKey: keys.peopleOf(id), queryFn: () => api.people.list(id) });
   const here = usePresence(id);
+  const keysHere = here.filter(
+    (one) => people.data?.every((person) => person.account_id !== one.account_id) ?? false,
+  );
   const owner = project.role === "owner";
   return (
     <div className="people stack" style={{ gap: 28 }}>
@@ -37,11 +40,17 @@ export default function PeopleSection({ project, me }: SectionProps): ReactNode 
                 projectId={id}
                 owner={owner}
                 self={person.account_id === me.account_id}
-                here={here.some((one) => one.account_id === person.account_id)}
+                here={here.find((one) => one.account_id === person.account_id)}
               />
             ))}
           </tbody>
         </table>
+        {keysHere.length > 0 ? (
+          <p className="dim">
+            Here now over SSH, by a key that is nobody's account:{" "}
+            <bdi>{keysHere.map((one) => visible(one.name)).join(", ")}</bdi>.
+          </p>
+        ) : null}
       </section>
       {owner ? <Add projectId={id} /> : null}
       {owner ? <Links projectId={id} /> : null}
@@ -61,7 +70,7 @@ function PersonRow({
   projectId: string;
   owner: boolean;
   self: boolean;
-  here: boolean;
+  here: Someone | undefined;
 }): ReactNode {
   const [, go] = useLocation();
   const name = visible(person.name);
@@ -111,7 +120,7 @@ function PersonRow({
           <span>
             <bdi>{name}</bdi>
             {self ? <span className="dim"> (you)</span> : null}
-            {here && !self ? <span className="dim">, here now</span> : null}
+            {here && !self ? <span className="dim">, here now{wayOf(here)}</span> : null}
             {person.email ? <div className="sub">{person.email}</div> : null}
             <ErrorBlock error={act.error} />
           </span>
