@@ -85,6 +85,10 @@ export function dispatcher(
     return edited;
   };
 
+  /** Open files go along. */
+  const moving = async (from: string, move: () => Promise<string>) =>
+    edited === undefined ? await move() : await (await edited).moving(from, move);
+
   const request = <K extends ProjectRequest>(
     name: K,
     handler: (data: Input<K>) => Output<K> | Promise<Output<K>>,
@@ -143,12 +147,11 @@ export function dispatcher(
   });
   request("files.rename", async (data) => {
     const { renameEntry } = await lazy.files();
-    const rename = () => renameEntry(home, data);
-    if (edited === undefined) await rename();
-    else await (await edited).renaming(data.from, data.to, rename);
+    await moving(data.from, () => renameEntry(home, data));
     return {};
   });
   request("files.remove", async (data) => {
+    await (await edited)?.settle([data.path]);
     await (await lazy.files()).removeEntry(home, data);
     return {};
   });
@@ -194,7 +197,10 @@ export function dispatcher(
   request("snapshots.changes", async (data) => await (await lazy.snapshots()).changes(home, data));
   request("snapshots.restore", async (data) => await (await lazy.snapshots()).restore(home, data));
   request("ports", async () => ({ ports: await (await lazy.ports()).listeningPorts(mark) }));
-  request("files.trash", async ({ paths }) => await (await lazy.trash()).trashPaths(home, paths));
+  request("files.trash", async ({ paths }) => {
+    await (await edited)?.settle(paths);
+    return await (await lazy.trash()).trashPaths(home, paths);
+  });
   request("files.trash.list", async () => await (await lazy.trash()).listTrash(home));
   request("files.trash.restore", async (data) => await (await lazy.trash()).restoreTrash(home, data));
   request("files.trash.empty", async (data) => await (await lazy.trash()).emptyTrash(home, data.trash_ids));
@@ -214,7 +220,10 @@ export function dispatcher(
     "files.write",
     async (stream, params) => await (await lazy.write()).receiveFile(stream, params, home),
   );
-  stream("files.copy", async (stream, params) => await (await lazy.copy()).copyInto(stream, params, home));
+  stream(
+    "files.copy",
+    async (stream, params) => await (await lazy.copy()).copyInto(stream, params, home, moving),
+  );
   stream("files.search", async (stream, params) => await (await lazy.search()).search(stream, params, home));
   stream("files.watch", async (stream, params) => (await lazy.watch()).watchPath(stream, params, home));
 

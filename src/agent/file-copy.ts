@@ -159,7 +159,13 @@ async function one(copier: Copier, from: string, folder: string, move: boolean, 
   return path;
 }
 
-export async function copyInto(stream: ConatStream, raw: unknown, home: string): Promise<void> {
+/** `moving` does a move, which says where it led to: who else knows the file by its name goes along. */
+export async function copyInto(
+  stream: ConatStream,
+  raw: unknown,
+  home: string,
+  moving: (from: string, move: () => Promise<string>) => Promise<string>,
+): Promise<void> {
   const params = projectStreams["files.copy"].params.parse(raw);
   stream.onData(() => {});
   stream.onEnd(() => stream.end());
@@ -170,7 +176,9 @@ export async function copyInto(stream: ConatStream, raw: unknown, home: string):
   for (const asked of params.from) {
     const from = resolvePath(home, asked);
     try {
-      paths.push(await one(copier, from, folder, params.move ?? false, params.existing ?? "refuse"));
+      const { move = false, existing = "refuse" } = params;
+      const go = () => one(copier, from, folder, move, existing);
+      paths.push(move ? await moving(from, go) : await go());
     } catch (error) {
       if (stream.closed) return;
       throw fileError(error, from);

@@ -63,10 +63,11 @@ export async function makeFolder(home: string, request: { path: string; parents?
   }
 }
 
+/** Returns where it is now, absolute. */
 export async function renameEntry(
   home: string,
   request: { from: string; to: string; overwrite?: boolean | undefined },
-) {
+): Promise<string> {
   const from = resolvePath(home, request.from);
   const to = resolvePath(home, request.to);
   try {
@@ -78,6 +79,7 @@ export async function renameEntry(
       });
     }
     await rename(sysPath(from), sysPath(to));
+    return to;
   } catch (error) {
     throw fileError(error, errnoOf(error) === "ENOENT" ? from : to);
   }

@@ -320,6 +320,103 @@ describe("with other programs", () => {
   });
 });
 
+describe("when it goes away", () => {
+  test("somebody's rename or move is told to the others, and what all typed is in the file", async () => {
+    mkdirSync(at("shelf"));
+    mkdirSync(at("attic"));
+    writeFileSync(at("shelf/a.txt"), "text\n");
+    const [ada, ben] = [page("shelf/a.txt"), page("shelf/a.txt", { name: "Ben" })];
+    await Promise.all([ready(ada), ready(ben)]);
+    ada.type("text", "text, typed just before");
+    await until("it is kept", () => ada.state().unkept === 0);
+    await callProject(ben.peer(), lab.project_id, "files.rename", { from: "shelf", to: "board" });
+    await until("both are told", () => [ada, ben].every((one) => one.moved.at(-1) === "board/a.txt"));
+    ben.type("text", "a text");
+    await until("it is kept", () => ben.state().unkept === 0);
+    const move = await openProject(ben.peer(), lab.project_id, "files.copy", {
+      from: ["board/a.txt"],
+      to: "attic",
+      move: true,
+    });
+    move.stream.onEnd(() => move.stream.end());
+    await new Promise((resolve) => move.stream.onClose(resolve));
+    await until("both are told", () => [ada, ben].every((one) => one.moved.at(-1) === "attic/a.txt"));
+    await until("all of it is there", () => onDisk("attic/a.txt") === "a text, typed just before\n");
+    expect(existsSync(at("board/a.txt"))).toBe(false);
+  });
+
+  test("a viewer does not follow it to where nothing was marked", async () => {
+    mkdirSync(at("open"));
+    writeFileSync(at("open/b.txt"), "for all\n");
+    const ada = page("open/b.txt");
+    await ready(ada);
+    const stream = await lab.browser("Vic").openStream(`project.${lab.project_id}.shared.edit`, {
+      path: "open/b.txt",
+      client: 9,
+      roots: ["open"],
+    });
+    const ended = new Promise((resolve) => stream.onClose(resolve));
+    stream.onData(() => {});
+    stream.onEnd(() => stream.end());
+    await callProject(ada.peer(), lab.project_id, "files.rename", { from: "open/b.txt", to: "closed.txt" });
+    await ended;
+    await until("Ada is told", () => ada.moved.at(-1) === "closed.txt");
+  });
+
+  test("what is typed is in what goes to the trash; saved anew, its folder is made too", async () => {
+    mkdirSync(at("bin"));
+    writeFileSync(at("bin/c.txt"), "old\n");
+    const ada = page("bin/c.txt");
+    await ready(ada);
+    ada.type("old", "new");
+    await until("it is kept", () => ada.state().unkept === 0);
+    const { trashed } = await callProject(ada.peer(), lab.project_id, "files.trash", { paths: ["bin"] });
+    await until("it is said", () => ada.state().gone);
+    ada.link.save(true);
+    await until("it is there again", () => existsSync(at("bin/c.txt")) && onDisk("bin/c.txt") === "new\n");
+    rmSync(at("bin"), { recursive: true });
+    const trash_ids = trashed.map((one) => one.trash_id);
+    await callProject(ada.peer(), lab.project_id, "files.trash.restore", { trash_ids });
+    expect(onDisk("bin/c.txt")).toBe("new\n");
+  });
+
+  test("a folder in its place is said, and left alone; out of the way, the text goes back into a file", async () => {
+    writeFileSync(at("place.txt"), "text\n");
+    const ada = page("place.txt");
+    await ready(ada);
+    rmSync(at("place.txt"));
+    mkdirSync(at("place.txt"));
+    await until("it is said", () => ada.state().problem?.code === "file.is-a-folder");
+    ada.type("text", "text, kept");
+    await until("it is kept", () => ada.state().unkept === 0);
+    ada.link.save(true);
+    await Bun.sleep(500);
+    expect(ada.state().problem?.code).toBe("file.is-a-folder");
+    expect(readdirSync(at("place.txt"))).toEqual([]);
+    renameSync(at("place.txt"), at("folder-of-theirs"));
+    await until("the file is gone", () => ada.state().gone);
+    ada.link.save(true);
+    await saved(ada);
+    expect(onDisk("place.txt")).toBe("text, kept\n");
+  });
+
+  test("gone while somebody was offline and nobody held it: what they typed makes it anew", async () => {
+    writeFileSync(at("left.txt"), "text\n");
+    const ada = page("left.txt");
+    await ready(ada);
+    ada.offline(true);
+    await until("it is noticed", () => !ada.state().live);
+    ada.type("text", "text, typed offline");
+    await lab.restart("SIGTERM", () => rmSync(at("left.txt")));
+    ada.offline(false);
+    await until("it is said", () => codeOf(ada.state().error) === "file.not-found");
+    await ada.link.makeAnew();
+    await saved(ada);
+    expect(onDisk("left.txt")).toBe("text, typed offline\n");
+    expect(ada.link.text).toBe("text, typed offline\n");
+  });
+});
+
 describe("when something breaks", () => {
   test("offline for a while: both sides go on, and what they made is merged", async () => {
     writeFileSync(at("away.txt"), "one\ntwo\nthree\n");

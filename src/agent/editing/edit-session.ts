@@ -7,8 +7,17 @@ import { CodedError } from "../../core/errors.ts";
 /** What waits for a page that is slow to take it; beyond, it comes again and asks for what it lacks. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 
+interface EditorOf {
+  path: string;
+  client: number;
+  person: EditPerson | undefined;
+  who: number;
+}
+
 export class EditSession {
   readonly stream: ConatStream;
+  /** As the page asked for it, made absolute. */
+  path: string;
   readonly client: number;
   /** Undefined for one who looks on. */
   readonly person: EditPerson | undefined;
@@ -22,8 +31,9 @@ export class EditSession {
   /** Undefined until it said that it is there. */
   here: { cursor: EditCursor | null } | undefined;
 
-  constructor(stream: ConatStream, from: { client: number; person: EditPerson | undefined; who: number }) {
+  constructor(stream: ConatStream, from: EditorOf) {
     this.stream = stream;
+    this.path = from.path;
     this.client = from.client;
     this.person = from.person;
     this.who = from.who;
@@ -46,6 +56,13 @@ export class EditSession {
   tell(kept: number, state: Omit<EditState, "type" | "seen" | "saved">): void {
     this.#told = Math.max(this.#told, kept, this.saved);
     this.stream.sendMessage({ type: "state", seen: this.#told, saved: this.saved, ...state });
+  }
+
+  /** The file is elsewhere: `path` absolute, `told` as people write it. One who looks on has no right to follow it there. */
+  moved(path: string, told: string): void {
+    this.path = path;
+    if (this.person === undefined) this.stream.end();
+    else this.stream.sendMessage({ type: "moved", path: told });
   }
 
   /** Tells of another page where it is, or that it left. */

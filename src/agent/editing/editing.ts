@@ -54,7 +54,12 @@ export class Editing {
       throw tooMany(`${MAX_SESSIONS} pages have this file open, as many as there may be.`);
     }
     clearTimeout(this.#lingering.get(doc));
-    const session = new EditSession(stream, { client, person, who: ++this.#lines });
+    const session = new EditSession(stream, {
+      path: resolvePath(this.#home, path),
+      client,
+      person,
+      who: ++this.#lines,
+    });
     const decoder = new EditFrameDecoder();
     stream.onData((bytes) => {
       if (!writable) return;
@@ -86,20 +91,37 @@ export class Editing {
     }
   }
 
-  /** Does a rename, and takes the open files along. */
-  async renaming(from: string, to: string, rename: () => Promise<void>): Promise<void> {
-    const before = await this.#movable(resolvePath(this.#home, from));
-    await rename();
-    if (before === undefined) return;
-    const after = await this.#real(resolvePath(this.#home, to));
+  /** Does a move, which says where it led to, and takes the open files and their pages along. */
+  async moving(asked: string, move: () => Promise<string>): Promise<string> {
+    const from = resolvePath(this.#home, asked);
+    const before = await this.#movable(from);
+    const to = await move();
+    if (before === undefined) return to;
+    const after = await this.#real(to);
     for (const [path, opening] of [...this.#docs]) {
-      if (path !== before && !path.startsWith(`${before}/`)) continue;
+      if (!isBelow(path, before)) continue;
       const now = after + path.slice(before.length);
       const doc = await opening.catch(() => undefined);
       if (doc === undefined || this.#docs.has(now)) continue;
       this.#docs.delete(path);
       this.#docs.set(now, opening);
       await doc.moved(now, logFile(this.#dir, now));
+      for (const session of doc.sessions) {
+        if (!isBelow(session.path, from)) continue;
+        const there = to + session.path.slice(from.length);
+        const home = `${this.#home}/`;
+        session.moved(there, there.startsWith(home) ? there.slice(home.length) : there);
+      }
+    }
+    return to;
+  }
+
+  /** Writes what is typed in these and below them, as far as that can be: they are about to be removed. */
+  async settle(paths: readonly string[]): Promise<void> {
+    for (const asked of paths) {
+      const gone = await this.#movable(resolvePath(this.#home, asked));
+      for (const [path, opening] of this.#docs)
+        if (gone !== undefined && isBelow(path, gone)) await (await opening.catch(() => undefined))?.save();
     }
   }
 
@@ -182,6 +204,8 @@ export class Editing {
     }
   }
 }
+
+const isBelow = (path: string, top: string) => path === top || path.startsWith(`${top}/`);
 
 function filesByAge(dir: string) {
   let names: string[];

@@ -4,6 +4,7 @@
  * a pause in the typing, never over what another program wrote: that is merged first.
  */
 import { type FSWatcher, watch } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import * as Y from "yjs";
 import { docOf, textOf } from "../../contract/editing/text-doc.ts";
 import { sysPath } from "../../contract/path-bytes.ts";
@@ -121,7 +122,7 @@ export class OpenDoc {
     session.stream.reset(new CodedError({ code: "edit.replaced", title: "The page came again" }));
   }
 
-  /** A change of a page. Throws when it may not be taken. */
+  /** Of a page. Throws when it may not be taken. */
   take(session: EditSession, update: Uint8Array): void {
     this.#shared.take(update, session);
     session.received++;
@@ -239,8 +240,7 @@ export class OpenDoc {
       const at = this.#log.size;
       const counts = [...this.sessions].map((session) => ({ session, count: session.received }));
       const same = !this.#gone && !this.#foreign && snapshot.text === textOf(this.#shared.disk);
-      // As long as it is written more may come, and is not in it.
-      this.#dirty = false;
+      this.#dirty = false; // more may come meanwhile, and is not in it
       if (!same && !(await this.#replace(snapshot.text))) {
         this.#dirty = true;
         continue;
@@ -263,6 +263,8 @@ export class OpenDoc {
   async #replace(text: string): Promise<boolean> {
     await this.#lookLate();
     const { etag } = this.#file;
+    // On somebody's word: with the folder that it was in.
+    if (this.#gone) await mkdir(sysPath(folderOf(this.path)), { recursive: true });
     const held = this.#gone ? undefined : await HeldFile.hold(this.path, etag, this.#shared.disk);
     const bytes = encodeText(text, this.#file);
     // Null: there must be none. Undefined: whatever is there was looked at, and is to go.
@@ -390,7 +392,7 @@ export class OpenDoc {
   }
 }
 
-/** The same for the same content, whoever makes it: a page of before an agent's end goes on with it. */
+/** The same for the same content: a page of before an agent's end goes on with it. */
 function fresh(path: string, { text, format, etag }: DiskText): Logged {
   const doc_id = hash(text).slice(0, 32);
   const doc = docOf(text, Number.parseInt(doc_id.slice(0, 8), 16));

@@ -70,6 +70,8 @@ export const editStreams = {
         ending: z.enum(["\n", "\r\n"]),
       }),
       editStateSchema,
+      /** Somebody renamed or moved the file, or a folder above it, and the document went along. */
+      z.object({ type: z.literal("moved"), path: pathSchema }),
       /** Another page; `person` is null once it is gone. */
       z.object({
         type: z.literal("there"),

@@ -15,6 +15,7 @@ interface Props {
   watching?: boolean;
   active: boolean;
   onDirty?: (dirty: boolean) => void;
+  onMoved?: (path: string) => void;
 }
 
 /** Markdown is mostly written, the others mostly looked at. */

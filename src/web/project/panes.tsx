@@ -154,6 +154,7 @@ function Opened({
             path={tab.id}
             active={tab.key === active}
             onDirty={(value) => tabs.setDirty(tab.key, value)}
+            onMoved={(to) => tabs.fileMoved(tab.id, to)}
           />
         )}
       </div>

@@ -30,6 +30,7 @@ interface Props {
 /** Pictures of a document that are fetched for it: a frame without an origin has no right to. */
 const MAX_IMAGES = 40;
 const MAX_IMAGE_BYTES = 3 * 1024 * 1024;
+const LOOK_EVERY_MS = 10_000;
 
 /** Loads anew when the file changes on disk. */
 function useFollowed(client: Caller, projectId: string, path: string): void {
@@ -48,7 +49,17 @@ export default function PreviewPane(props: Props): ReactNode {
   useFollowed(client, projectId, path);
   const stat = useQuery({
     queryKey: ["preview", projectId, path, "stat"],
-    queryFn: () => callProject(client, projectId, "files.stat", { path }),
+    queryFn: async () => {
+      const file = await callProject(client, projectId, "files.stat", { path });
+      if (file.type !== "directory" && file.target_type !== "directory") return file;
+      throw new CodedError({
+        code: "file.is-a-folder",
+        title: `${visible(baseName(path))} is a folder now`,
+        why: "Somebody, or a program, put it in the place of the file.",
+      });
+    },
+    // A folder above it that gets another name is no change in the folder that is watched.
+    refetchInterval: LOOK_EVERY_MS,
   });
   const [scripts, setScripts] = useState(false);
   if (stat.error) {

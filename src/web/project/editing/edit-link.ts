@@ -7,7 +7,7 @@ import * as Y from "yjs";
 import type { Caller } from "../../../conat/caller.ts";
 import { EDIT_FRAME, EditFrameDecoder, encodeEditFrame } from "../../../contract/editing/frames.ts";
 import { changeText, copyOf, mergeTexts, textOf } from "../../../contract/editing/text-doc.ts";
-import { openProject, type ProjectStream } from "../../../contract/project-client.ts";
+import { openProject, type ProjectStream, writeFile } from "../../../contract/project-client.ts";
 import { type EditPerson, MAX_VECTOR_CHARS } from "../../../contract/project-services/editing.ts";
 import { CodedError, type ProblemDetails } from "../../../core/errors.ts";
 import { base64, unbase64 } from "./base64.ts";
@@ -53,6 +53,8 @@ export interface LinkOptions {
   watching: boolean;
   storage: Storage;
   onState: (state: LinkState) => void;
+  /** The file has another name now; `path` is as one asks for it. */
+  onMoved?: ((path: string) => void) | undefined;
   /** There is another document to show: the first, or one that took the place of one that the agent no longer knows. */
   onDoc: (doc: Y.Doc, cursors: Cursors) => void;
 }
@@ -74,6 +76,8 @@ export class EditLink {
   #saved = 0;
   #total = 0;
   #line: ProjectStream<"files.edit"> | undefined;
+  /** No line is opened before its end: it would find a file whose text is not known to be this page's. */
+  #making: Promise<unknown> | undefined;
   #closed = false;
   #wake = () => {};
   #draftTimer: ReturnType<typeof setTimeout> | undefined;
@@ -111,6 +115,19 @@ export class EditLink {
   /** Now, not after the pause; `over` what is no text any more, and anew where it is gone. */
   save(over = false): void {
     this.#line?.send({ type: "save", over });
+    this.retry();
+  }
+
+  /** As a new file: there is none that a line could be had for. What was typed goes in with the rest of the text. */
+  async makeAnew(): Promise<void> {
+    const { caller, projectId, path } = this.#options;
+    const held = this.#pending.length;
+    this.#making = writeFile(caller, projectId, path, this.text, { etag: null }).then(
+      () => this.#written(held),
+      (error: unknown) => this.#set({ error }),
+    );
+    await this.#making;
+    this.#making = undefined;
     this.retry();
   }
 
@@ -180,6 +197,7 @@ export class EditLink {
   /** One line, until it ends. */
   async #follow(): Promise<void> {
     const { caller, projectId, path } = this.#options;
+    await this.#making;
     const vector = base64(Y.encodeStateVector(this.#doc));
     const line = await openProject(caller, projectId, "files.edit", {
       path,
@@ -206,6 +224,7 @@ export class EditLink {
     );
     line.onMessage((message) => {
       if (message.type === "opened") this.#opened(message.doc_id, message.writable);
+      else if (message.type === "moved") this.#options.onMoved?.(message.path);
       else if (message.type === "there") this.#cursors.there(message.who, message.person, message.cursor);
       else {
         const { dirty, gone, size, problem } = message;
@@ -281,7 +300,9 @@ export class EditLink {
       return;
     }
     const { base, mine } = draft.texts;
-    if (!changeText(this.#doc, mergeTexts(base, mine, this.text))) dropDraft(storage, projectId, path);
+    // The file has it already: merged, it would be there twice.
+    const merged = mine === this.text ? mine : mergeTexts(base, mine, this.text);
+    if (!changeText(this.#doc, merged)) dropDraft(storage, projectId, path);
   }
 
   #made(update: Uint8Array): void {
@@ -306,13 +327,18 @@ export class EditLink {
   }
 
   #acknowledged(seen: number, saved: number): void {
-    const fresh = this.#pending.splice(0, seen - this.#seen);
-    for (const update of fresh) Y.applyUpdate(this.#kept, update);
-    this.#sent -= fresh.length;
+    this.#sent -= this.#written(seen - this.#seen);
     this.#seen = seen;
     this.#saved = saved;
-    if (this.#pending.length === 0) this.#forget();
     this.#count();
+  }
+
+  /** The first `count` of what is pending are the project's. Returns how many there were. */
+  #written(count: number): number {
+    const fresh = this.#pending.splice(0, count);
+    for (const update of fresh) Y.applyUpdate(this.#kept, update);
+    if (this.#pending.length === 0) this.#forget();
+    return fresh.length;
   }
 
   #count(): void {

@@ -28,7 +28,7 @@ test.each<[Partial<LinkState>, string, boolean]>([
   [{ live: false }, "Offline", false],
   [{ live: false, unkept: 1, unsaved: 1 }, "Not saved (offline)", true],
   [{ dirty: true, problem }, "Not saved", true],
-  [{ problem }, "Saved", false],
+  [{ problem }, "Not saved", false],
   [{ gone: true }, "Not saved", false],
   [{ gone: true, dirty: true }, "Not saved", true],
   [{ writable: false }, "Read only", false],

@@ -17,5 +17,5 @@ export function editStatus(state: LinkState): EditStatus {
   if (!writable || (waiting && (gone || problem !== undefined))) return { word: "Not saved", unsafe: true };
   // What the agent keeps is safe already; what is still on its way to it would be lost without the draft.
   if (waiting) return { word: "Saving", unsafe: unkept > 0 };
-  return { word: gone ? "Not saved" : "Saved", unsafe: false };
+  return { word: gone || problem !== undefined ? "Not saved" : "Saved", unsafe: false };
 }

@@ -4,6 +4,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { Caller } from "../../../conat/caller.ts";
 import { filesUrl } from "../../../contract/files-http.ts";
 import type { EditPerson } from "../../../contract/project-services/editing.ts";
+import { CodedError } from "../../../core/errors.ts";
 import { ErrorBlock, ProblemBlock } from "../../components/blocks.tsx";
 import { Face } from "../../components/faces.tsx";
 import { bytes } from "../../components/format.ts";
@@ -23,6 +24,8 @@ interface Props {
   active: boolean;
   /** Whether closing it now could lose something. */
   onDirty?: (dirty: boolean) => void;
+  /** Somebody gave it another name. */
+  onMoved?: (path: string) => void;
 }
 
 export default function EditorPane({
@@ -32,6 +35,7 @@ export default function EditorPane({
   watching = false,
   active,
   onDirty,
+  onMoved,
 }: Props): ReactNode {
   const element = useRef<HTMLDivElement>(null);
   const open = useRef<OpenFile>(undefined);
@@ -40,6 +44,8 @@ export default function EditorPane({
   const darkNow = useRef(dark);
   const tellDirty = useRef(onDirty);
   tellDirty.current = onDirty;
+  const tellMoved = useRef(onMoved);
+  tellMoved.current = onMoved;
 
   useEffect(() => {
     if (!element.current) return;
@@ -51,6 +57,7 @@ export default function EditorPane({
       parent: element.current,
       dark: darkNow.current,
       onState: setState,
+      onMoved: (to) => tellMoved.current?.(to),
     });
     open.current = made;
     return () => {
@@ -72,7 +79,9 @@ export default function EditorPane({
 
   return (
     <div className="editor fill">
-      {state ? <Troubles state={state} download={download} open={open} save={save} /> : null}
+      {state ? (
+        <Troubles state={state} download={download} open={open} save={save} watching={watching} />
+      ) : null}
       <div ref={element} className="cm-host" />
       <div className="status">
         <span className="mono">
@@ -124,12 +133,15 @@ function Troubles({
   download,
   open,
   save,
+  watching,
 }: {
   state: OpenFileState;
   download: string;
   open: { current: OpenFile | undefined };
   save: (over: boolean) => void;
+  watching: boolean;
 }): ReactNode {
+  const missing = state.error instanceof CodedError && state.error.code === "file.not-found";
   const over = (
     <Button size="xs" onClick={() => save(true)}>
       {state.gone ? "Save it anew" : "Write mine over it"}
@@ -143,7 +155,12 @@ function Troubles({
         <Button size="xs" variant="default" onClick={() => open.current?.link.retry()}>
           Try again
         </Button>
-        {state.ready ? null : (
+        {missing && state.ready && !watching ? (
+          <Button size="xs" onClick={() => void open.current?.link.makeAnew()}>
+            Save it anew
+          </Button>
+        ) : null}
+        {state.ready || missing ? null : (
           <DownloadInstead href={download} text="It can be had as it is, whatever is in it." />
         )}
       </>
@@ -163,9 +180,13 @@ function Troubles({
       </ProblemBlock>
     );
   } else if (state.problem !== undefined) {
-    const foreign = state.problem.code === "file.binary" || state.problem.code === "file.too-large";
+    const { code } = state.problem;
+    const foreign = code === "file.binary" || code === "file.too-large";
+    // What stands there is no file, and is not to be written over.
+    const other = code === "file.is-a-folder" || code === "file.not-regular";
+    const fix = "The text is kept here. Give what is there another name, and it can be saved again.";
     block = (
-      <ProblemBlock problem={state.problem}>
+      <ProblemBlock problem={other ? { ...state.problem, fix } : state.problem}>
         {foreign ? <div style={{ marginTop: 8 }}>{over}</div> : null}
       </ProblemBlock>
     );

@@ -25,6 +25,7 @@ export interface OpenFileOptions {
   parent: HTMLElement;
   dark: boolean;
   onState: (state: OpenFileState) => void;
+  onMoved: (path: string) => void;
 }
 
 const readOnly = (is: boolean) => [EditorState.readOnly.of(is), EditorView.editable.of(!is)];
@@ -54,6 +55,7 @@ export class OpenFile {
       watching,
       storage: localStorage,
       onState: (state) => this.#told(state),
+      onMoved: options.onMoved,
       onDoc: (doc, cursors) => this.#show(doc, cursors),
     });
     addEventListener("pagehide", this.#flush);
