@@ -29,7 +29,7 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
   const files = async () =>
     (
       await tree.sh(
-        "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path */launchpad/images -o -path /dev -o -path /var/log -o -path /var/lib/systemd -o -path /releases \\) -prune -o -print | sort",
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /var/tmp -o -path */launchpad/images -o -path */launchpad/run -o -path */project-host/run -o -path /dev -o -path /var/log -o -path /var/lib/systemd -o -path /releases \\) -prune -o -print | sort",
       )
     ).stdout;
   const install = (version: string, ...options: string[]) =>

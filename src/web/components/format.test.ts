@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ago, bytes, initials, plural, visible } from "./format.ts";
+import { ago, bytes, initials, isOlder, plural, visible } from "./format.ts";
 
 test("times are relative under seven days", () => {
   const now = Date.parse("2026-03-10T12:00:00Z");
@@ -35,4 +35,13 @@ test("initials", () => {
 test("one and many", () => {
   expect(plural(1, "host")).toBe("1 host");
   expect(plural(0, "host")).toBe("0 hosts");
+});
+
+test("versions are compared by their numbers", () => {
+  expect(isOlder("0.1.0", "0.2.0")).toBe(true);
+  expect(isOlder("0.9.1", "0.10.0")).toBe(true);
+  expect(isOlder("1.0.0", "0.10.3")).toBe(false);
+  expect(isOlder("0.2.0", "0.2.0")).toBe(false);
+  expect(isOlder("0.2.0-source", "0.2.0")).toBe(false);
+  expect(isOlder("0.1.0-3-gabc", "0.2.0-1-gdef")).toBe(true);
 });

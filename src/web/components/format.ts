@@ -48,3 +48,13 @@ export function hueOf(id: string): number {
   for (const char of id) hash = (hash * 31 + char.charCodeAt(0)) >>> 0;
   return hash % 360;
 }
+
+/** Whether version `a` comes before `b`, by their three numbers; what follows those (a build's own mark) says nothing. */
+export function isOlder(a: string, b: string): boolean {
+  const [left, right] = [a, b].map((text) => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number)) as [
+    number[],
+    number[],
+  ];
+  const at = [0, 1, 2].find((index) => (left[index] ?? 0) !== (right[index] ?? 0));
+  return at !== undefined && (left[at] ?? 0) < (right[at] ?? 0);
+}

@@ -7,7 +7,7 @@ import type { HostCommand } from "../../contract/api-commands.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
 import { askYesNo } from "../components/dialogs.tsx";
-import { ago, visible } from "../components/format.ts";
+import { ago, isOlder, visible } from "../components/format.ts";
 import { StepGlyph } from "../components/state.tsx";
 
 /** Only while one is under way: what it tells comes as an event too. */
@@ -20,6 +20,10 @@ export function useHubVersion(): string | undefined {
 /** Another version than the hub's; of the hub's own machine never for long, since both are one installation. */
 export const isBehind = (host: Host, hub: string | undefined): boolean =>
   host.type.kind !== "local" && hub !== undefined && host.report !== null && host.report.version !== hub;
+
+/** The hub may be the older one, after it was rolled back: then its version is a way back for the host. */
+const goesBack = (host: Host, hub: string | undefined): boolean =>
+  hub !== undefined && host.report !== null && isOlder(hub, host.report.version);
 
 const again = () => queryClient.invalidateQueries({ queryKey: keys.hosts });
 
@@ -86,7 +90,8 @@ export function HostVersion({ host }: { host: Host }): ReactNode {
             loading={upgrade.isPending}
             onClick={() => upgrade.mutate(undefined)}
           >
-            Upgrade{behind ? ` to ${hub}` : ""}
+            {goesBack(host, hub) ? "Go back" : "Upgrade"}
+            {behind ? ` to ${hub}` : ""}
           </Button>
         )}
         <Button variant="default" disabled={busy} loading={rollback.isPending} onClick={() => void goBack()}>
@@ -105,8 +110,11 @@ export function HostVersion({ host }: { host: Host }): ReactNode {
   );
 }
 
-const whatOf = (one: HostCommand) =>
-  one.kind === "upgrade" ? `Upgrade to ${one.version ?? "the latest release"}` : "Rollback";
+function whatOf(one: HostCommand): string {
+  if (one.kind === "rollback") return "Rollback";
+  const back = one.version !== null && one.from_version !== null && isOlder(one.version, one.from_version);
+  return `${back ? "Return" : "Upgrade"} to ${one.version ?? "the latest release"}`;
+}
 
 function LastCommand({ host, command }: { host: Host; command: HostCommand }): ReactNode {
   const cancel = useMutation({
@@ -245,7 +253,7 @@ function UpgradeHub({
   );
 }
 
-/** Brings all that are behind to the hub's version, each by a command of its own. */
+/** Brings all that run another version to the hub's version, each by a command of its own. */
 export function UpgradeAll({ hosts }: { hosts: Host[] }): ReactNode {
   const hub = useHubVersion();
   const behind = hosts.filter((one) => isBehind(one, hub));
@@ -258,11 +266,13 @@ export function UpgradeAll({ hosts }: { hosts: Host[] }): ReactNode {
     onSettled: again,
   });
   if (behind.length === 0) return null;
+  const back = behind.filter((one) => goesBack(one, hub)).length;
+  const verb = back === 0 ? "Upgrade" : back === behind.length ? "Take back" : "Bring";
   const ask = async () => {
     const yes = await askYesNo({
-      title: `Upgrade ${behind.length === 1 ? visible(behind[0]?.name ?? "") : `${behind.length} hosts`} to ${hub}?`,
+      title: `${verb} ${behind.length === 1 ? visible(behind[0]?.name ?? "") : `${behind.length} hosts`} to ${hub}?`,
       text: `${behind.map((one) => visible(one.name)).join(", ")}. Projects that changed are backed up first. Each is away for some seconds, and goes back by itself if the new version does not prove healthy there. Projects go on. Those that are away get it when they come back.`,
-      action: "Upgrade",
+      action: verb,
     });
     if (yes) all.mutate();
   };
@@ -270,7 +280,7 @@ export function UpgradeAll({ hosts }: { hosts: Host[] }): ReactNode {
     <>
       <ErrorBlock error={all.error} />
       <Button variant="default" loading={all.isPending} onClick={() => void ask()}>
-        Upgrade {behind.length} to {hub}
+        {verb} {behind.length} to {hub}
       </Button>
     </>
   );
