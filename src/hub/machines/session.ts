@@ -3,6 +3,7 @@
  * stands between two markers, and what stands outside tells the person what is wrong with the profile.
  */
 import { CodedError, EX } from "../../core/errors.ts";
+import { waitedOut } from "./kept-out.ts";
 import { judgeSsh, type SshFiles, type SshOptions, sshArgv, sshEnv } from "./ssh.ts";
 import { type Target, targetText } from "./target.ts";
 
@@ -108,6 +109,9 @@ export async function runOn(
   const said = (await stderr).slice(-MAX_NOISE);
   // 255 is ssh's own failure; before the first marker nothing of ours ran.
   if (!late && code === 255) {
+    // Turned away at the door, without a word of ssh's: nothing ran, so it may be tried again.
+    if (state === "before" && said.trim() === "" && (await waitedOut(target, options.signal)))
+      return await runOn(target, files, script, options);
     throw new CodedError(
       judgeSsh(said, target, { hubKey: options.hubKey, password: options.password !== undefined }),
     );

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { CodedError, EX, type ProblemDetails } from "../../core/errors.ts";
 import { cleanEnv, exec } from "../../core/exec.ts";
 import { parsePublicKey } from "../../core/ssh-public-key.ts";
+import { NOT_NOW, waitedOut } from "./kept-out.ts";
 import { type Target, targetText } from "./target.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -196,6 +197,11 @@ export async function banner(target: Target): Promise<void> {
       if (said.length < BANNER.length) return;
       clearTimeout(timer);
       if (!said.startsWith(BANNER)) {
+        if (said.startsWith(NOT_NOW.slice(0, said.length))) {
+          socket.destroy();
+          waitedOut(target).then(() => resolve(), reject);
+          return;
+        }
         fail("no SSH server", `Its first words were “${said.slice(0, 40).replace(/[^ -~]/g, "·")}”.`);
         return;
       }
@@ -239,25 +245,38 @@ export interface HostKey {
 
 const KINDS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"];
 
+async function scan(target: Target, kind: string): Promise<{ key: HostKey | undefined; said: string }> {
+  const { stdout, stderr } = await exec(
+    ["ssh-keyscan", "-T", "5", "-p", String(target.port), "-t", kind, "--", target.host],
+    { timeout: 20_000 },
+  );
+  const line = stdout
+    .split("\n")
+    .filter((one) => one !== "" && !one.startsWith("#"))
+    .map((one) => one.split(" ").slice(1, 3).join(" "))
+    .find((one) => KINDS.some((known) => one.startsWith(`${known} `)));
+  return {
+    key: line === undefined ? undefined : keyOf(line),
+    said: stderr.trim().split("\n").at(-1) ?? "",
+  };
+}
+
 /** The key that the machine shows, unverified: for a person to compare. */
 export async function shownKey(target: Target): Promise<HostKey> {
+  // One connection where all is well: of each that does not log in the server makes a note (kept-out.ts).
+  const first = await scan(target, "ed25519");
+  if (first.key !== undefined) return first.key;
   await banner(target);
-  const scan = await exec(
-    ["ssh-keyscan", "-T", "8", "-p", String(target.port), "-t", "ed25519,ecdsa,rsa", "--", target.host],
-    { timeout: 40_000 },
-  );
-  const found = scan.stdout
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => line.split(" ").slice(1, 3).join(" "));
-  for (const kind of KINDS) {
-    const line = found.find((one) => one.startsWith(`${kind} `));
-    if (line !== undefined) return keyOf(line);
+  let said = first.said;
+  for (const kind of ["ed25519", "ecdsa", "rsa"]) {
+    const next = await scan(target, kind);
+    if (next.key !== undefined) return next.key;
+    said = next.said;
   }
   throw new CodedError({
     code: "machine.no-host-key",
     title: `${targetText(target)} shows no key that can be pinned`,
-    why: scan.stderr.trim().split("\n").at(-1) || "It offered none of Ed25519, ECDSA (P-256) and RSA.",
+    why: said || "It offered none of Ed25519, ECDSA (P-256) and RSA.",
     fix: "See the log of its SSH server; ssh-keygen -A makes missing keys.",
     status: 409,
     exit: EX.PROTOCOL,
