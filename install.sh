@@ -884,7 +884,8 @@ uninstall() {
     [ ! -x "$LIB/current/cocalc-project-host" ] || ! systemctl -q is-active cocalc-helper.service ||
       "$LIB/current/cocalc-project-host" stop-all --data-dir "$host_root" >&2 || say "  note: not all projects could be stopped"
     # shellcheck disable=SC2046 # a list of unit names
-    systemctl kill --signal=TERM cocalc-sshd.service 2>/dev/null || true
+    # What outlives a restart of theirs: sessions of sshd, the tunnel, the SSH gateway.
+    for unit in cocalc-sshd cocalc-connector cocalc-project-host; do systemctl kill --signal=TERM "$unit.service" 2>/dev/null || true; done
     for unit in $(entries unit); do systemctl stop "$unit" 2>/dev/null || true; done
   fi
   for unit in $(entries unit); do

@@ -6,6 +6,7 @@ export const root = command({
   subCommands: {
     up: () => import("../host/up/command.ts").then((m) => m.default),
     serve: () => import("../host/serve.ts").then((m) => m.default),
+    "ssh-gateway": () => import("../host/ssh-gateway/command.ts").then((m) => m.default),
     connector: () => import("../host/connector/command.ts").then((m) => m.default),
     agent: () => import("../agent/command.ts").then((m) => m.default),
     helper: () => import("../host/helper/command.ts").then((m) => m.default),

@@ -1,5 +1,6 @@
 /** What the parts of a host daemon are built from. */
 import type { Router } from "../conat/router.ts";
+import type { ProjectStatus } from "../contract/host-control.ts";
 import type { Config } from "../core/config.ts";
 import type { HostPaths } from "../core/paths.ts";
 import type { Ports } from "../core/ports.ts";
@@ -21,6 +22,8 @@ export interface HostCore {
   helper: Helper;
   /** Projects are plain processes of this user: no containers, and of the helper only what starts and stops them. */
   plain: boolean;
+  /** At the end people stay logged in over SSH: another daemon is about to follow. */
+  keepSessions: boolean;
   /** Of the browsers' sockets and the agents of running projects. */
   router: Router<unknown>;
   images: HostImages;
@@ -32,5 +35,7 @@ export interface HostCore {
 /** A part beside the core: what it does from start to close. Its answers to the hub's verbs are in its own type. */
 export interface HostFeature {
   start?(): Promise<void>;
+  /** A project changed its state. */
+  onStatus?(status: ProjectStatus): void;
   close?(): void;
 }

@@ -1,6 +1,7 @@
 /** The host daemon, put together: runs this machine's projects for its hub. */
 import { totalmem } from "node:os";
 import { Router } from "../conat/router.ts";
+import type { ProjectStatus } from "../contract/host-control.ts";
 import type { Config } from "../core/config.ts";
 import { toProblem } from "../core/errors.ts";
 import { logger } from "../core/log.ts";
@@ -8,6 +9,7 @@ import { serviceNotifier } from "../core/notify.ts";
 import type { HostPaths } from "../core/paths.ts";
 import type { Ports } from "../core/ports.ts";
 import type { KeyPair } from "../core/ssh-keys.ts";
+import type { HostFeature } from "./core.ts";
 import { vouchForEditors } from "./editors.ts";
 import { createFeatures } from "./features.ts";
 import type { Helper } from "./helper/client.ts";
@@ -42,6 +44,8 @@ export async function startHost(options: {
   helper: Helper;
   /** Projects are plain processes: there are no images. */
   plain: boolean;
+  /** See {@link HostCore.keepSessions}. */
+  keepSessions?: boolean;
 }): Promise<RunningHost> {
   const { config, paths, ports, state, key, helper } = options;
   const router = new Router<unknown>();
@@ -53,6 +57,10 @@ export async function startHost(options: {
   const images = options.plain
     ? { ensure: async () => NO_IMAGE, prune: async () => [] }
     : createHostImages({ dir: paths.images, helper, link: theLink });
+  let features: HostFeature[] = [];
+  const tellParts = (status: ProjectStatus) => {
+    for (const feature of features) feature.onStatus?.(status);
+  };
   serveViewers(router);
   vouchForEditors(router);
   const manager = new ProjectManager({
@@ -63,9 +71,10 @@ export async function startHost(options: {
     room: () => hasRoom(available(), totalmem()),
     onStatus(status) {
       if (link?.isConnected()) void link.tell("project-status", status).catch(() => {});
+      tellParts(status);
     },
   });
-  const { features, handlers } = createFeatures({
+  const parts = createFeatures({
     config,
     paths,
     ports,
@@ -73,11 +82,14 @@ export async function startHost(options: {
     key,
     helper,
     plain: options.plain,
+    keepSessions: options.keepSessions ?? false,
     router,
     images,
     manager,
     link: theLink,
   });
+  const { handlers } = parts;
+  features = parts.features;
   const notifier = serviceNotifier();
   /** The hub and this version understood each other: an upgrade goes by it, install.sh. */
   let greeted = false;
@@ -107,7 +119,11 @@ export async function startHost(options: {
     tunnelledHub: ports.hostHttp + 2,
     handlers: {
       ...handlers,
-      "project.create": async ({ spec }) => await manager.create(spec),
+      "project.create": async ({ spec }) => {
+        const status = await manager.create(spec);
+        tellParts(status);
+        return status;
+      },
       "project.start": async ({ spec }) => manager.start(spec),
       "project.stop": async ({ project_id }) => await manager.stop(project_id),
       "project.remove": async ({ project_id }) => ({ removed: await manager.remove(project_id) }),

@@ -23,6 +23,10 @@ export default command({
     ...common,
     "base-port": { type: "string", description: "Base port of this machine; its HTTP is on base−198" },
     runtime: runtimeFlag,
+    "keep-sessions": {
+      type: "boolean",
+      description: "Leave SSH sessions alone at the end (for a service manager that restarts it)",
+    },
   },
   async run({ args }) {
     const { config } = loadConfig(process.env, { base_port: args["base-port"] });
@@ -34,7 +38,8 @@ export default command({
     const helper = plain ? plainRuntime(paths) : helperClient(paths.helperSocket);
     if (!plain) await helperReady(helper);
     const key = hostKey(paths);
-    const host = await startHost({ config, paths, ports, state, key, helper, plain });
+    const keepSessions = args["keep-sessions"] === true;
+    const host = await startHost({ config, paths, ports, state, key, helper, plain, keepSessions });
     const told = new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });

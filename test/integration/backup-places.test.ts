@@ -67,6 +67,38 @@ describe.skipIf(WHY !== undefined)("places of projects", () => {
   );
 
   test(
+    "its host is drained with --move: what runs there runs elsewhere, what is stopped lies elsewhere, and nothing new comes",
+    async () => {
+      const made = await lab.hub.json<Project>(
+        "project",
+        "create",
+        "--name",
+        "sleeper",
+        "--host",
+        second.name,
+      );
+      await lab.hub.json("project", "start", made.project_id);
+      await lab.sh(made, "echo asleep > mark");
+      await lab.hub.json("project", "stop", made.project_id);
+      const drained = await lab.hub.cli("host", "drain", second.name, "--move");
+      expect([drained.code, drained.code === 0 ? "" : drained.stderr]).toEqual([0, ""]);
+      const sleeper = await lab.hub.json<Project>("project", "show", made.project_id);
+      expect([sleeper.host_id, sleeper.state]).toEqual([lab.host.host_id, "stopped"]);
+      expect([(await show()).host_id, (await show()).state]).toEqual([lab.host.host_id, "running"]);
+      expect(await lab.sh(await show(), TREE)).toBe(tree);
+      const late = await lab.hub.cli("project", "create", "--name", "late", "--host", second.name);
+      expect(late.stderr).toContain("host.draining");
+      await lab.hub.json("host", "drain", second.name, "--end");
+      await lab.hub.json("project", "start", made.project_id);
+      expect(await lab.sh(sleeper, "cat mark")).toBe("asleep\n");
+      await lab.hub.json("project", "delete", made.project_id);
+      // Back again, for what follows.
+      await lab.hub.json("project", "move", project.project_id, "--to", second.name);
+    },
+    SLOW,
+  );
+
+  test(
     "cloned, and folders copied from one project into another",
     async () => {
       const id = (

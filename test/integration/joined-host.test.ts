@@ -4,40 +4,21 @@
  * upgrades the host, which goes back by itself where that does not work. No internet anywhere.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { DoctorReport, Host, JoinTokenCreated } from "../../src/contract/api.ts";
 import type { HostCommand } from "../../src/contract/api-commands.ts";
-import { exec, execOk } from "../../src/core/exec.ts";
-import { type BootedTree, makeTree, OF_THE_TREE } from "../fixtures/booted-tree.ts";
-import { makeReleases, type Releases } from "../fixtures/release.ts";
+import { OF_THE_TREE } from "../fixtures/booted-tree.ts";
 import { until } from "../fixtures/running-hub.ts";
+import { HUB_CLI as CLI, type Machine, makeTreeNetwork, type TreeNetwork } from "../fixtures/tree-network.ts";
 
 const works = (host: Host) => host.state === "ready" || OF_THE_TREE.includes(host.problem?.code);
 const ROOT = process.getuid?.() === 0;
 const SLOW = 400_000;
-const CLI = "/var/lib/cocalc/.local/share/cocalc/bin/current/cocalc-hub";
 
 describe.skipIf(!ROOT)("a host joins, reboots, is upgraded (needs root: namespaces)", () => {
-  const names = ["hub", "far"].map((name) => `cc-${name}-${process.pid}`) as [string, string];
-  let hub: BootedTree;
-  let far: BootedTree;
-  let releases: Releases;
+  let network: TreeNetwork;
+  let hub: Machine;
+  let far: Machine;
 
-  async function makeMachine(netns: string, name: string): Promise<BootedTree> {
-    const tree = await makeTree({
-      netns,
-      async prepare(root) {
-        // A pool would take the disk of the machine that tests.
-        const dir = join(root, "etc/systemd/system/cocalc-storage.service.d");
-        mkdirSync(dir, { recursive: true });
-        writeFileSync(join(dir, "test.conf"), "[Unit]\nConditionPathExists=/nowhere\n");
-        writeFileSync(join(root, "etc/hostname"), `${name}\n`);
-      },
-    });
-    await tree.boot();
-    return tree;
-  }
   const hosts = async () => JSON.parse((await hub.exec([CLI, "host", "list", "--json"])).stdout) as Host[];
   const farHost = async () => (await hosts()).find((one) => one.type.kind === "self-host");
   const ready = async () => {
@@ -51,46 +32,13 @@ describe.skipIf(!ROOT)("a host joins, reboots, is upgraded (needs root: namespac
   }
 
   beforeAll(async () => {
-    releases = await makeReleases();
-    for (const version of ["0.1.0", "0.2.0"]) await releases.make(version);
-    for (const name of names) await execOk(["ip", "netns", "add", name]);
-    const [a, b] = names;
-    await execOk([
-      "ip",
-      "link",
-      "add",
-      "eth0",
-      "netns",
-      a,
-      "type",
-      "veth",
-      "peer",
-      "name",
-      "eth0",
-      "netns",
-      b,
-    ]);
-    for (const [at, name] of names.entries()) {
-      await execOk(["ip", "-n", name, "addr", "add", `198.19.7.${at + 1}/24`, "dev", "eth0"]);
-      await execOk(["ip", "-n", name, "link", "set", "eth0", "up"]);
-    }
-    hub = await makeMachine(a, "hub");
-    far = await makeMachine(b, "far");
-    for (const version of ["0.1.0", "0.2.0"]) {
-      const from = join(releases.dir, `cocalc-launchpad-${version}`);
-      cpSync(from, join(hub.root, "releases", version), { recursive: true });
-    }
-    const installed = await hub.exec(["sh", "/releases/0.1.0/install.sh", "--base-port", "9300"], {
-      timeout: 150_000,
-    });
-    expect(installed.stderr).toContain("https://198.19.7.1:9300/setup#token=");
+    network = await makeTreeNetwork({ names: ["hub", "far"], versions: ["0.1.0", "0.2.0"] });
+    [hub, far] = network.machines as [Machine, Machine];
+    expect(await hub.installHub("0.1.0")).toContain("https://198.19.7.1:9300/setup#token=");
   }, SLOW);
 
   afterAll(async () => {
-    await far?.destroy();
-    await hub?.destroy();
-    for (const name of names) await exec(["ip", "netns", "del", name]);
-    releases?.remove();
+    await network?.destroy();
   }, SLOW);
 
   test(
@@ -111,6 +59,39 @@ describe.skipIf(!ROOT)("a host joins, reboots, is upgraded (needs root: namespac
       ]);
       expect(units).not.toContain("cocalc-hub");
       expect(units).toContain("cocalc-connector.service");
+    },
+    SLOW,
+  );
+
+  test(
+    "a restart of its connector and its project host cuts neither the tunnel nor who is connected to the SSH gateway",
+    async () => {
+      const host = await until("it is ready", ready, 60_000);
+      const tunnel = async () => (await far.ok(["pgrep", "-f", "^ssh .*-R"])).trim();
+      const before = await tunnel();
+      const script = `exec 3<>/dev/tcp/127.0.0.1/${host.ssh_port}; head -c 8 <&3; cat <&3 >/dev/null`;
+      const session = Bun.spawn([...hub.inside(), "bash", "-c", script], {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "ignore",
+        cwd: "/",
+      });
+      const reader = session.stdout.getReader();
+      expect(new TextDecoder().decode((await reader.read()).value)).toStartWith("SSH-2.0-");
+      const at = Date.now();
+      await far.ok(["systemctl", "restart", "cocalc-connector", "cocalc-project-host"], { timeout: 60_000 });
+      await until(
+        "an echo from after the restart",
+        async () => {
+          const now = await ready();
+          return now && Date.parse(now.tunnel.last_echo_at ?? "") > at + 1_000;
+        },
+        60_000,
+      );
+      expect(await tunnel()).toBe(before);
+      expect(session.exitCode).toBeNull();
+      session.kill();
+      expect((await far.sh("systemctl status cocalc-connector")).stdout).toContain("is up");
     },
     SLOW,
   );
@@ -198,9 +179,20 @@ describe.skipIf(!ROOT)("a host joins, reboots, is upgraded (needs root: namespac
   test(
     "the hub upgrades its host through the tunnel, with the release's signature checked, and rolls it back",
     async () => {
+      const tunnel = await far.ok(["pgrep", "-f", "^ssh .*-R"]);
       const upgraded = await hub.exec([CLI, "host", "upgrade", "--all"], { timeout: 200_000 });
       expect(upgraded.stdout).toContain("far  upgrade to 0.2.0: done, 0.2.0 runs");
       await until("the host runs the hub's version", runs("0.2.0"), 60_000);
+      // What goes through the tunnel was not cut; and nobody being logged in, one gateway is left.
+      expect(await far.ok(["pgrep", "-f", "^ssh .*-R"])).toBe(tunnel);
+      await until(
+        "the former gateway has gone",
+        async () =>
+          !(
+            await far.sh("for p in $(pgrep -f ' ssh-gateway '); do readlink /proc/$p/exe; done")
+          ).stdout.includes("0.1.0"),
+        30_000,
+      );
       const log = (await far.sh("cat /var/log/cocalc/upgrade-*.log")).stdout;
       expect(log).toContain("signature and list of files hold");
       expect(log).toContain("hub: answers through the tunnel");

@@ -13,6 +13,7 @@ import { fingerprint } from "../../core/ssh-keys.ts";
 import { writeFileAtomic, writeStateFile } from "../../core/state-file.ts";
 import { type HostState, hostKey, hostKeyPath, readHostState } from "../state.ts";
 import { answering, chooseAddress, shownHostKey } from "./addresses.ts";
+import { endHeldSsh } from "./held-ssh.ts";
 import { offerKey } from "./offer-key.ts";
 import { runTunnel, type TunnelEnd, type TunnelOptions, takeOver } from "./tunnel.ts";
 
@@ -51,6 +52,10 @@ export default command({
   args: {
     ...common,
     "base-port": { type: "string", description: "Base port of this machine; its HTTP is on base−198" },
+    "keep-tunnel": {
+      type: "boolean",
+      description: "Leave the tunnel open at the end (for a service manager that restarts it)",
+    },
   },
   async run({ args }) {
     const { config } = loadConfig(process.env, { base_port: args["base-port"] });
@@ -90,11 +95,13 @@ export default command({
     while (!stop.signal.aborted) {
       const state = readHostState(paths);
       if (state === undefined) {
+        await endHeldSsh(paths.run);
         await Bun.sleep(STATE_POLL_MS);
         continue;
       }
       if (state.kind === "local") {
         // Hub and host on one machine: no tunnel.
+        await endHeldSsh(paths.run);
         tell({ state: "none", problem: null });
         await Bun.sleep(STATE_POLL_MS * 5);
         continue;
@@ -136,11 +143,13 @@ export default command({
         tell({ address });
         end = await runTunnel(options, {
           signal: stop.signal,
-          onUp() {
+          runDir: paths.run,
+          keep: args["keep-tunnel"] === true,
+          onUp(adopted) {
             failures = 0;
             known.good = address;
             known.wrong.clear();
-            log.info("tunnel up", { address });
+            log.info(adopted ? "tunnel up: it outlived a restart" : "tunnel up", { address });
             tell({ state: "up", problem: null, hub_key: null });
           },
           onBeat(rtt_ms) {

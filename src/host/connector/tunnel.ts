@@ -2,10 +2,10 @@
  * The reverse tunnel: OpenSSH's client with the hub's pinned key and one ordinary session whose far end echoes. The
  * session makes sshd set TCP_NODELAY (without it answers stall 40 ms), and its echo is the heartbeat.
  */
-import type { Subprocess } from "bun";
 import { CodedError, type ProblemDetails } from "../../core/errors.ts";
-import { cleanEnv, exec } from "../../core/exec.ts";
+import { exec } from "../../core/exec.ts";
 import { logger } from "../../core/log.ts";
+import { type HeldSsh, holdSsh } from "./held-ssh.ts";
 
 const log = logger("tunnel");
 
@@ -118,26 +118,28 @@ export function judgeEnd(stderr: string, options: Pick<TunnelOptions, "address" 
   };
 }
 
-/** Runs one tunnel until it ends. `onUp` is called when the first heartbeat came back. */
+/**
+ * Runs one tunnel until it ends, or takes over the one that an earlier connector left. `onUp` is called when the first
+ * heartbeat came back. When `signal` aborts it ends, unless `keep` leaves it to the next connector.
+ */
 export async function runTunnel(
   options: TunnelOptions,
-  hooks: { onUp: () => void; onBeat: (rtt_ms: number) => void; signal: AbortSignal },
+  hooks: {
+    onUp: (adopted: boolean) => void;
+    onBeat: (rtt_ms: number) => void;
+    signal: AbortSignal;
+    runDir: string;
+    keep: boolean;
+  },
 ): Promise<TunnelEnd> {
-  const proc = Bun.spawn(sshArgv(options), {
-    cwd: "/",
-    env: cleanEnv(),
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const stop = () => proc.kill("SIGKILL");
+  const ssh = await holdSsh(hooks.runDir, sshArgv(options));
+  const stop = () => (hooks.keep ? ssh.release() : ssh.kill());
+  if (hooks.signal.aborted) stop();
   hooks.signal.addEventListener("abort", stop, { once: true });
-  const stderr = new Response(proc.stderr).text();
-  const dead = heartbeat(proc, hooks);
-  const code = await proc.exited;
+  const dead = heartbeat(ssh, hooks);
+  const text = await ssh.ended;
   hooks.signal.removeEventListener("abort", stop);
   dead.stop();
-  const text = await stderr;
   if (dead.silent) {
     return {
       kind: "lost",
@@ -149,58 +151,55 @@ export async function runTunnel(
       },
     };
   }
-  log.info("ssh ended", { code, said: text.trim().slice(-300) });
+  log.info("ssh ended", { said: text.trim().slice(-300) });
   return judgeEnd(text, options);
 }
 
 function heartbeat(
-  proc: Subprocess<"pipe", "pipe", "pipe">,
-  hooks: { onUp: () => void; onBeat: (rtt_ms: number) => void },
+  ssh: HeldSsh,
+  hooks: { onUp: (adopted: boolean) => void; onBeat: (rtt_ms: number) => void },
 ): { stop: () => void; silent: boolean } {
   const state = { silent: false, stop: () => {} };
   const sent = new Map<number, number>();
   let last = performance.now();
-  let next = 0;
+  // What an earlier connector sent may still come back: its numbers are not ours.
+  let next = Math.floor(Math.random() * 2 ** 40);
   let up = false;
   const began = performance.now();
   const beat = () => {
     const limit = up ? DEAD_AFTER_MS : UP_TIMEOUT_MS;
     if (performance.now() - (up ? last : began) > limit) {
       state.silent = true;
-      proc.kill("SIGKILL");
+      ssh.kill();
       return;
     }
     next += 1;
     sent.set(next, performance.now());
     try {
-      proc.stdin.write(`${next}\n`);
-      void proc.stdin.flush();
+      ssh.write(`${next}\n`);
     } catch {
-      // ssh is ending: proc.exited tells
+      // the fifo is full: it reads no more, and falls silent
     }
   };
   beat();
   const timer = setInterval(beat, HEARTBEAT_MS);
-  void (async () => {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of proc.stdout) {
-      rest += decoder.decode(chunk, { stream: true });
-      const lines = rest.split("\n");
-      rest = (lines.pop() ?? "").slice(-64);
-      for (const line of lines) {
-        const at = sent.get(Number(line));
-        if (at === undefined) continue;
-        sent.delete(Number(line));
-        last = performance.now();
-        hooks.onBeat(performance.now() - at);
-        if (!up) {
-          up = true;
-          hooks.onUp();
-        }
+  let rest = "";
+  ssh.onData((text) => {
+    rest += text;
+    const lines = rest.split("\n");
+    rest = (lines.pop() ?? "").slice(-64);
+    for (const line of lines) {
+      const at = sent.get(Number(line));
+      if (at === undefined) continue;
+      sent.delete(Number(line));
+      last = performance.now();
+      hooks.onBeat(performance.now() - at);
+      if (!up) {
+        up = true;
+        hooks.onUp(ssh.adopted);
       }
     }
-  })().catch(() => {});
+  });
   state.stop = () => clearInterval(timer);
   return state;
 }

@@ -10,7 +10,7 @@ import type { Entry } from "./entry.ts";
 
 const RETRY_MS = 15;
 
-const socketOf = (entry: Entry) => join(entry.agentDir ?? "", "agent.sock");
+export const socketOf = (entry: Entry) => join(entry.agentDir ?? "", "agent.sock");
 
 /** Messages of its own, for a part that holds them; closes with the project. */
 export async function peerOf(entry: Entry): Promise<Peer> {

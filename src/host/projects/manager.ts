@@ -11,7 +11,7 @@ import { logger } from "../../core/log.ts";
 import type { Helper } from "../helper/client.ts";
 import { systemChanged } from "../images/system-changed.ts";
 import type { Agents } from "../proxy/host-http.ts";
-import { attachAgent, detachAgent, peerOf, streamOf } from "./agent-link.ts";
+import { attachAgent, detachAgent, peerOf, socketOf, streamOf } from "./agent-link.ts";
 import { projectAgents } from "./agents.ts";
 import { type Entry, newEntry } from "./entry.ts";
 import type { ProjectRecords } from "./record.ts";
@@ -241,6 +241,13 @@ export class ProjectManager {
   /** For a part that holds connections of its own to an agent; closes with the project. */
   async dial(projectId: string): Promise<Peer> {
     return await peerOf(this.#running(projectId));
+  }
+
+  /** For another process that does the same; undefined while it does not run. */
+  agentWay(projectId: string): { socket: string; token: string } | undefined {
+    const entry = this.#entries.get(projectId);
+    if (entry?.status.state !== "running" || entry.agentDir === undefined) return undefined;
+    return { socket: socketOf(entry), token: entry.record.token ?? "" };
   }
 
   #running(projectId: string): Entry {

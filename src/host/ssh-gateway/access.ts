@@ -20,6 +20,8 @@ export interface AccessTable {
   find(projectId: string, blob: string): Login | undefined;
   /** The hub has told of this project, so that its own keys count. */
   knows(projectId: string): boolean;
+  /** As another process wrote it. */
+  reload(): void;
   /** Takes a part; true when it completed a revision, which then counts. */
   take(message: { revision: string; part: number; parts: number; access: SshAccess }): boolean;
 }
@@ -42,8 +44,11 @@ export function createAccessTable(path: string): AccessTable {
       ]),
     );
   }
-  const kept = readStateFile(path, (value) => fileSchema.parse(value));
-  if (kept) use(kept.access);
+  const reload = () => {
+    const kept = readStateFile(path, (value) => fileSchema.parse(value));
+    if (kept) use(kept.access);
+  };
+  reload();
 
   return {
     find(projectId, blob) {
@@ -55,6 +60,7 @@ export function createAccessTable(path: string): AccessTable {
       return project.keys.has(blob) ? { by: "project", account_id: null } : undefined;
     },
     knows: (projectId) => projects.has(projectId),
+    reload,
     take({ revision, part, parts, access }) {
       if (part >= parts || access.projects.length > ACCESS_PART_PROJECTS) {
         throw new CodedError({

@@ -17,6 +17,8 @@ export interface GatewayOptions {
   /** `undefined`: every address. */
   hostname: string | undefined;
   port: number;
+  /** Beside another of this user that does the same: one takes over from the other, and nobody is refused meanwhile. */
+  shared?: boolean;
   key: KeyPair;
   access: AccessTable;
   manager: ProjectWays;
@@ -30,6 +32,10 @@ export interface SshGateway {
   /** Ends logins that are no longer allowed; returns how many. */
   recheck(): number;
   logins(): LiveLogin[];
+  /** Also those that have not logged in. */
+  connections(): number;
+  /** Those that are connected stay. */
+  stopListening(): void;
   close(): void;
 }
 
@@ -113,7 +119,8 @@ export async function openSshGateway(options: GatewayOptions): Promise<SshGatewa
   await new Promise<void>((resolve, reject) => {
     server.once("error", () => reject(portInUse(options.port, "SSH gateway")));
     const address = options.hostname === undefined ? {} : { host: options.hostname };
-    server.listen({ port: options.port, ...address, backlog: 512 }, () => resolve());
+    const shared = options.shared === true ? { reusePort: true } : {};
+    server.listen({ port: options.port, ...address, ...shared, backlog: 512 }, () => resolve());
   });
   server.on("error", (error) => log.warn("SSH gateway", { why: String(error) }));
   log.info("SSH gateway listens", { port: options.port });
@@ -134,6 +141,8 @@ export async function openSshGateway(options: GatewayOptions): Promise<SshGatewa
       return ended;
     },
     logins: () => [...live],
+    connections: () => sockets.size,
+    stopListening: () => void server.close(),
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();

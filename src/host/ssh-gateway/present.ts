@@ -1,27 +1,26 @@
 /** Tells the hub who is logged in right now: all of it at each change, one after the other, so that the last word counts. */
 import { MAX_PRESENT, type SshPresent } from "../../contract/host-verbs/ssh.ts";
 import { logger } from "../../core/log.ts";
-import type { LiveLogin } from "./connection.ts";
 
 const log = logger("ssh");
 /** A program like rsync or an editor opens several connections at once, and short ones. */
 const GATHER_MS = 150;
 
-type Present = SshPresent["logins"][number];
+export type Present = SshPresent["logins"][number];
 
 /** Each person, or key of a project, once for each project. */
-export function presentOf(logins: readonly LiveLogin[]): Present[] {
+export function presentOf(logins: readonly Present[]): Present[] {
   const found = new Map<string, Present>();
-  for (const { project_id, fingerprint, login } of logins) {
-    const who = login.account_id ?? fingerprint;
-    found.set(`${project_id} ${who}`, { project_id, fingerprint, ...login });
+  for (const login of logins) {
+    const who = login.account_id ?? login.fingerprint;
+    found.set(`${login.project_id} ${who}`, login);
   }
   return [...found.values()].slice(0, MAX_PRESENT);
 }
 
 /** Returns what is called at each login and each end, and when the hub may have forgotten. */
 export function tellPresent(deps: {
-  logins(): readonly LiveLogin[];
+  logins(): readonly Present[];
   isConnected(): boolean;
   tell(present: SshPresent): Promise<void>;
 }): () => void {

@@ -75,7 +75,7 @@ export function createJailTrial(
         rmSync(mark, { force: true });
       }
     }
-    triedAt = Date.now();
+    triedAt = performance.now();
     if (before !== (held === undefined)) await core.keysChanged();
   }
 
@@ -99,7 +99,7 @@ export function createJailTrial(
     }),
     /** Tries where it was not tried for long, or did not hold. */
     async round(): Promise<void> {
-      if (problem !== undefined || triedAt === undefined || Date.now() - triedAt > HELD_FOR_MS)
+      if (problem !== undefined || triedAt === undefined || performance.now() - triedAt > HELD_FOR_MS)
         await attempt();
     },
     /** Returns once it was tried, the first time. */

@@ -33,11 +33,11 @@ async function firstWords(target: Target): Promise<string> {
  * A connection that is turned away so costs nothing more.
  */
 export async function waitedOut(target: Target, signal?: AbortSignal): Promise<boolean> {
-  const end = Date.now() + PATIENCE_MS;
+  const end = performance.now() + PATIENCE_MS;
   for (let waited = false; ; waited = true) {
     if (!(await firstWords(target)).startsWith(NOT_NOW)) return waited;
     if (signal?.aborted) throw new CodedError({ code: "operation.cancelled", title: "It was cancelled" });
-    if (Date.now() > end) {
+    if (performance.now() > end) {
       throw new CodedError({
         code: "machine.kept-out",
         title: `${target.host} lets nobody in from the hub's address for now`,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { inodesOfPort, startTime } from "./sessions.ts";
+import { startTime } from "../../core/processes.ts";
+import { inodesOfPort } from "./sessions.ts";
 
 test("of the kernel's table, only established connections that came to the port", () => {
   const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode

@@ -4,25 +4,12 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { errnoOf } from "../../core/errors.ts";
+import { startTime } from "../../core/processes.ts";
 import { tunnelPidFile } from "./render.ts";
 
 export interface SshdSession {
   /** sshd's monitor and its child; both hold the connection. */
   pids: number[];
-}
-
-/** Field 22 of /proc/<pid>/stat, counted behind the closing parenthesis: a name may hold spaces. */
-export function startTime(pid: number): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-    return Number(fields[19]);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === "ENOENT" || errno === "ESRCH") return undefined;
-    throw error;
-  }
 }
 
 /** The process that a host's tunnel session recorded, if it is still that process. */
