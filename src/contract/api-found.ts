@@ -2,11 +2,14 @@
 import { z } from "zod";
 import { limitsSchema } from "./api.ts";
 
-/** As the host tells it, from its own records. */
+/** As the host tells it, from its own records; of files without one (a pool from elsewhere) only id and digest are known. */
 export const foundRecordSchema = z.object({
   project_id: z.uuid(),
   name: z.string().max(200),
+  /** "" where only its digest is known. */
   image: z.string().max(200),
+  /** What it has below its own changes. */
+  digest: z.string().max(64).nullable().default(null),
   limits: limitsSchema,
   generation: z.number().int().min(0).max(1_000_000_000),
 });

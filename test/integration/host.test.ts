@@ -16,10 +16,15 @@ describe.skipIf(why !== undefined)(`projects on a host${why ? ` (skipped: ${why}
   let lab: HelperLab;
   let manager: ProjectManager;
   const id = randomUUID();
+  /** Which version of its image each start wanted. */
+  const asked: (string | null)[] = [];
 
   beforeAll(async () => {
     lab = await startHelperLab();
-    manager = await lab.manager();
+    manager = await lab.manager(async (_name, began) => {
+      asked.push(began);
+      return lab.digest;
+    });
     manager.start(lab.spec(id));
     await lab.until(manager, id, "running");
   }, 120_000);
@@ -58,6 +63,16 @@ describe.skipIf(why !== undefined)(`projects on a host${why ? ` (skipped: ${why}
       .split("\n")
       .filter(Boolean)
       .map(Number);
+
+  test("one that was restored or moved here starts on the version that it came with, whatever the image is by now", async () => {
+    expect(asked).toEqual([null]);
+    const moved = randomUUID();
+    await lab.helper.call("project.prepare", { project_id: moved, digest: lab.digest });
+    manager.start(lab.spec(moved));
+    await lab.until(manager, moved, "running");
+    expect(asked).toEqual([null, lab.digest]);
+    await manager.remove(moved);
+  }, 60_000);
 
   test("files and installed changes outlive a stop and a start", async () => {
     await sh(

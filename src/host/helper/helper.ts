@@ -151,6 +151,7 @@ export async function startHelper(options: { dataDir?: string; binary: string })
     "project.remove": ({ project_id }) =>
       turns.take(project_id, async () => ({ removed: await ready().remove(project_id) })),
     "project.list": () => ({ running: ready().list() }),
+    "project.known": () => ({ projects: ready().known() }),
     "project.logs": ({ project_id }) => ({ lines: ready().logs(project_id) }),
     "image.unpack": ({ digest }) =>
       turns.take(digest, async () => {

@@ -101,6 +101,11 @@ export class HelperProjects {
     return this.#storage.ids();
   }
 
+  /** Those that have a record; a pool that was adopted brings its own. */
+  known(): { project_id: string; digest: string }[] {
+    return this.#records().map(({ project_id, digest }) => ({ project_id, digest }));
+  }
+
   #records(): ProjectRecord[] {
     return this.#ids().flatMap((id) => this.#record(id) ?? []);
   }

@@ -73,6 +73,11 @@ export const helperVerbs = {
   /** Stops it and deletes home, changes and log. */
   "project.remove": { request: project, reply: z.object({ removed: z.boolean() }) },
   "project.list": { request: nothing, reply: z.object({ running: z.array(runningSchema) }) },
+  /** All that have files here, whoever wrote them, with the image below their changes. */
+  "project.known": {
+    request: nothing,
+    reply: z.object({ projects: z.array(z.object({ project_id, digest })) }),
+  },
   "project.logs": { request: project, reply: z.object({ lines: z.array(z.string()) }) },
   /** Takes `images/<digest>.tar.zst` of the host's directory, checks its sha256, unpacks it once. */
   "image.unpack": { request: z.strictObject({ digest }), reply: z.object({ present: z.boolean() }) },

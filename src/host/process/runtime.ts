@@ -194,6 +194,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Helper {
     },
     "project.list": async () => ({ running: list() }),
     "project.logs": async ({ project_id }: { project_id: string }) => ({ lines: logs(project_id) }),
+    "project.known": async () => ({ projects: [] }),
+    "backup.source": async () => ({ digest: null }),
     "image.list": async () => ({ digests: [NO_IMAGE] }),
     cleanup: async () => ({ removed: [] }),
     "runtime.check": async () => ({ ok: true, took_ms: 0 }),

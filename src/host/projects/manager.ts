@@ -296,7 +296,9 @@ export class ProjectManager {
       at = performance.now();
     };
     this.#tell(entry, { state: "starting", phase: "root file system", queue_place: null, problem: null });
-    const before = record.digest;
+    // One that was restored, moved or adopted here stands on what root noted when it was.
+    const before =
+      record.digest ?? (await this.#deps.helper.call("backup.source", { project_id: id })).digest;
     const digest = await this.#deps.image(spec.image, before);
     lap("image");
     this.#tell(entry, { phase: "container", digest });

@@ -8,7 +8,9 @@ import type { Found } from "../../contract/api-found.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { assertAdmin, type Caller, notFound } from "../accounts/caller.ts";
 import { foundRoutes } from "../api/found-routes.ts";
+import { createImages } from "../artifacts/images.ts";
 import type { HubCore, HubFeature } from "../core.ts";
+import { SYSTEM } from "../images/system.ts";
 
 export type Finds = ReturnType<typeof createFinds>;
 type FoundProject = Found["projects"][number];
@@ -20,13 +22,27 @@ export function createFinds(core: HubCore) {
     const host = await hosts.get(caller, key);
     const told = await links.request(host.host_id, "machine.found", {});
     const found: FoundProject[] = [];
+    const ofDigest = new Map(
+      createImages(core.paths.images)
+        .list()
+        .flatMap((one) => [one, ...one.previous].map(({ digest }) => [digest, one.image] as const)),
+    );
+    const system = host.report?.system_image?.digest;
+    const imageOf = (digest: string | null) =>
+      ofDigest.get(digest ?? "") ?? (digest !== null && digest === system ? SYSTEM : "base");
     for (const one of told.projects) {
       const row = await projects.row(one.project_id);
       if (row?.host_id === host.host_id) continue;
       const lives = row?.host_id
         ? (await hosts.row(row.host_id))?.state !== "gone"
         : row?.state === "archived";
-      found.push({ ...one, state: row === undefined ? "unknown" : lives ? "elsewhere" : "homeless" });
+      found.push({
+        ...one,
+        // Files alone do not say what they are called.
+        name: one.image === "" ? (row?.name ?? one.name) : one.name,
+        image: one.image === "" ? (row?.image ?? imageOf(one.digest)) : one.image,
+        state: row === undefined ? "unknown" : lives ? "elsewhere" : "homeless",
+      });
     }
     return { pool: told.pool, projects: found };
   }
