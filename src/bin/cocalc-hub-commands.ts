@@ -24,6 +24,7 @@ export const root = command({
     link: () => import("../hub/cli/link.ts").then((m) => m.default),
     snapshot: () => import("../hub/cli/snapshot.ts").then((m) => m.default),
     host: () => import("../hub/cli/host.ts").then((m) => m.default),
+    vm: () => import("../hub/cli/vm.ts").then((m) => m.default),
     image: () => import("../hub/cli/image.ts").then((m) => m.default),
     operation: () => import("../hub/cli/operation.ts").then((m) => m.default),
     recover: () => import("../hub/backups/recover-command.ts").then((m) => m.default),

@@ -1,6 +1,6 @@
-/** Commands to hosts: upgrades and rollbacks, waiting for their machine, under way, or ended. */
+/** Commands to hosts: upgrades, rollbacks, virtual machines; waiting for their machine, under way, or ended. */
 import { z } from "zod";
-import { commandKindSchema, versionSchema } from "./host-verbs/commands.ts";
+import { commandKindSchema, commandVmSchema, versionSchema } from "./host-verbs/commands.ts";
 import { problemSchema } from "./problem.ts";
 
 export const hostCommandSchema = z.object({
@@ -28,6 +28,8 @@ export const hostCommandSchema = z.object({
   without_backups: z.boolean(),
   /** The operation that backs its projects up, before an upgrade. */
   backup_operation: z.uuid().nullable(),
+  /** Of one about a virtual machine: which. */
+  vm: commandVmSchema.nullable(),
 });
 export type HostCommand = z.infer<typeof hostCommandSchema>;
 

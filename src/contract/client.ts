@@ -40,6 +40,7 @@ import { leavingClient } from "./client-leaving.ts";
 import { machinesClient } from "./client-machines.ts";
 import { peopleClient } from "./client-people.ts";
 import { snapshotCalls } from "./client-snapshots.ts";
+import { vmsClient } from "./client-vms.ts";
 import { problemSchema } from "./problem.ts";
 import { projectUsageSchema } from "./usage.ts";
 
@@ -234,6 +235,7 @@ export function createApiClient(options: ApiClientOptions = {}) {
       prune: () => call("POST", "/images/prune", prunedSchema),
       remove: (name: string) => call("DELETE", `/images/${id(name)}`, okSchema),
     },
+    vms: vmsClient(call),
     operations: {
       list: () => call("GET", "/operations", z.array(operationSchema)),
       get: (operation: string) => call("GET", `/operations/${id(operation)}`, operationSchema),

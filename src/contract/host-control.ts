@@ -9,6 +9,7 @@ import { commandHostVerbs, commandHubVerbs } from "./host-verbs/commands.ts";
 import { machineHostVerbs } from "./host-verbs/machine.ts";
 import { snapshotHostVerbs } from "./host-verbs/snapshots.ts";
 import { sshHostVerbs, sshHubVerbs } from "./host-verbs/ssh.ts";
+import { vmHostVerbs } from "./host-verbs/vms.ts";
 import { problemSchema } from "./problem.ts";
 import { idleMinutesSchema, projectUsageSchema } from "./usage.ts";
 
@@ -73,6 +74,7 @@ export const hostVerbs = {
   ...machineHostVerbs,
   ...commandHostVerbs,
   ...snapshotHostVerbs,
+  ...vmHostVerbs,
   report: { request: z.object({}), reply: hostReportSchema },
   /** Doctor: create, exec in and remove a throw-away container. */
   "runtime.check": {

@@ -8,6 +8,7 @@ import { createMachine } from "./machine/machine.ts";
 import { createSnapshots } from "./snapshots/snapshots.ts";
 import { createSshFeature } from "./ssh-gateway/index.ts";
 import { createUsage } from "./usage/watch.ts";
+import { createVms } from "./vms/feature.ts";
 
 export function createFeatures(host: HostCore) {
   const backups = createBackups(host);
@@ -33,6 +34,7 @@ export function createFeatures(host: HostCore) {
       ...ssh.handlers,
       ...usage.handlers,
       ...commands.handlers,
+      ...createVms(host).handlers,
     },
   };
 }

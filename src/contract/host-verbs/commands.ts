@@ -4,18 +4,37 @@
  */
 import { z } from "zod";
 import { problemSchema } from "../problem.ts";
+import { vmNameSchema, vmSizeSchema } from "../vms.ts";
 
 /** Never the beginning of a flag, whoever passes it on. */
 export const versionSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+_-]{0,63}$/, "must be a version");
 
-export const commandKindSchema = z.enum(["upgrade", "rollback"]);
+export const commandKindSchema = z.enum([
+  "upgrade",
+  "rollback",
+  "vm-create",
+  "vm-start",
+  "vm-stop",
+  "vm-resize",
+  "vm-delete",
+]);
 export type CommandKind = z.infer<typeof commandKindSchema>;
+
+/** Of which virtual machine, and how large it is to be. */
+export const commandVmSchema = z.object({ name: vmNameSchema, size: vmSizeSchema.partial() });
+export type CommandVm = z.infer<typeof commandVmSchema>;
 
 export const commandOrderSchema = z.object({
   command_id: z.uuid(),
   kind: commandKindSchema,
   /** Null: the latest there is, or with `rollback` the one before. */
   version: versionSchema.nullable(),
+  vm: commandVmSchema
+    .extend({
+      /** With `vm-create`: what it joins with, made when the command is sent; gone from the disk once it ended. */
+      token: z.string().max(8_100).nullable(),
+    })
+    .nullish(),
 });
 export type CommandOrder = z.infer<typeof commandOrderSchema>;
 

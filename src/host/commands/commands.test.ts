@@ -17,6 +17,8 @@ let connected: boolean;
 let hubAnswers: boolean;
 let upgrade: UpgradeRecord | undefined;
 let refuses: CodedError | undefined;
+/** What the helper waits for. */
+let held: Promise<void> | undefined;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "cc-commands-"));
@@ -26,6 +28,7 @@ beforeEach(() => {
   hubAnswers = true;
   upgrade = undefined;
   refuses = undefined;
+  held = undefined;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -39,6 +42,7 @@ const daemon = () =>
           if (verb === "machine.upgrading") return { active: true };
           if (refuses) throw refuses;
           begun.push(params);
+          await held;
           return {};
         },
       } as never,
@@ -97,4 +101,25 @@ test("a machine that cannot do it says why, at once", async () => {
   await only.handlers["command.deliver"](order);
   await only.reconcile();
   expect(told).toMatchObject([{ state: "failed", problem: { code: "upgrade.no-units", fix: "By hand." } }]);
+});
+
+test("a virtual machine: what takes long holds nothing up, a new daemon begins it again, and its token is forgotten", async () => {
+  const token = "lpj_secret";
+  const vm = { name: "lab", size: { cpus: 2 }, token };
+  const wanted = { command_id: ID, kind: "vm-create", version: null, vm } as const;
+  held = new Promise(() => {});
+  const first = daemon();
+  await first.handlers["command.deliver"](wanted);
+  await first.reconcile();
+  await first.reconcile();
+  const act = { act: "create", name: "lab", size: { cpus: 2 }, token };
+  expect(begun).toEqual([{ ...act, again: false }]);
+  held = undefined;
+  const second = daemon();
+  await second.reconcile();
+  expect(begun[1]).toEqual({ ...act, again: true });
+  for (let tries = 0; told.length === 0 && tries < 100; tries++) await Bun.sleep(10);
+  expect(told.map((one) => one.state)).toEqual(["done"]);
+  const kept = readFileSync(join(dir, `project-host/commands/${ID}.json`), "utf8");
+  expect([kept.includes(token), JSON.parse(kept).vm]).toEqual([false, { ...vm, token: null }]);
 });

@@ -5,12 +5,13 @@
 import { join } from "node:path";
 import type { CommandOrder, CommandStatus } from "../../contract/host-verbs/commands.ts";
 import { problemSchema } from "../../contract/problem.ts";
+import { vmActSchema } from "../../contract/vms.ts";
 import { messageOf, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { VERSION } from "../../core/version.ts";
 import type { HostCore, HostFeature } from "../core.ts";
 import { readUpgradeRecord } from "../machine/upgrade-record.ts";
-import { decide } from "./decide.ts";
+import { decide, isOfVm, MAX_BEGUN } from "./decide.ts";
 import { type CommandRecord, type Journal, openJournal } from "./journal.ts";
 
 const log = logger("commands");
@@ -30,6 +31,8 @@ export function createCommands(
   let timer: ReturnType<typeof setInterval> | undefined;
   let busy = false;
   let tellFrom = 0;
+  /** Of virtual machines, which take their time: a daemon that restarts has none, and begins again. */
+  const underWay = new Set<string>();
 
   const statusOf = (record: CommandRecord): CommandStatus => ({
     command_id: record.command_id,
@@ -44,6 +47,8 @@ export function createCommands(
       ...record,
       state: problem ? "failed" : "done",
       problem: problem && problemSchema.parse(problem),
+      // It was good for one machine, and is of no more use.
+      vm: record.vm ? { ...record.vm, token: null } : record.vm,
       finished_at: new Date().toISOString(),
     };
     journal().save(ended);
@@ -68,6 +73,11 @@ export function createCommands(
     journal().save(begun);
     journal().note(begun.begun === 1 ? "begun" : "begun again", begun);
     const { command_id, kind, version } = record;
+    if (kind !== "upgrade" && kind !== "rollback") {
+      underWay.add(command_id);
+      void workOnVm(begun).finally(() => underWay.delete(command_id));
+      return;
+    }
     try {
       await host.helper.call("machine.upgrade", { command_id, kind, version });
     } catch (error) {
@@ -75,7 +85,28 @@ export function createCommands(
     }
   }
 
-  async function isActive(): Promise<boolean | undefined> {
+  async function workOnVm(record: CommandRecord): Promise<void> {
+    const { kind, vm, begun } = record;
+    let problem: ProblemDetails | null = null;
+    try {
+      await host.helper.call("vm.act", {
+        act: vmActSchema.parse(kind.slice("vm-".length)),
+        name: vm?.name ?? "",
+        size: vm?.size ?? {},
+        token: vm?.token ?? null,
+        again: begun > 1,
+      });
+    } catch (error) {
+      problem = toProblem(error);
+      // It restarts, and what it began goes on without it: begun again, that is found.
+      if (problem.code === "helper.away" && begun < MAX_BEGUN) return;
+    }
+    const ended = finish(journal().get(record.command_id) ?? record, problem);
+    await tell(ended).catch((error: unknown) => log.warn("commands", { why: messageOf(error) }));
+  }
+
+  async function isActive(record: CommandRecord): Promise<boolean | undefined> {
+    if (isOfVm(record.kind)) return underWay.has(record.command_id);
     try {
       return (await host.helper.call("machine.upgrading", {})).active;
     } catch {
@@ -86,7 +117,7 @@ export function createCommands(
   async function reconcile(): Promise<void> {
     for (const record of journal().all()) {
       if (record.told) continue;
-      const active = record.state === "running" ? await isActive() : undefined;
+      const active = record.state === "running" ? await isActive(record) : undefined;
       const next = decide(record, { upgrade: readUpgrade(), active });
       if (next.do === "begin") await begin(record);
       else if (next.do === "finish") await tell(finish(record, next.problem));

@@ -3,7 +3,7 @@ import type { UpgradeRecord } from "../machine/upgrade-record.ts";
 import { decide, MAX_BEGUN } from "./decide.ts";
 
 const ID = "2d9f1f3e-54a8-4a0e-9d8c-8d6f8f6b1b11";
-const running = { command_id: ID, state: "running", begun: 1, told: false } as const;
+const running = { command_id: ID, kind: "upgrade", state: "running", begun: 1, told: false } as const;
 const upgrade = (change: Partial<UpgradeRecord>): UpgradeRecord => ({
   command_id: ID,
   kind: "upgrade",
@@ -46,4 +46,14 @@ test("cut off, it is begun again, but not for ever", () => {
 test("an end is told until the hub took it", () => {
   expect(decide({ ...running, state: "failed" }, none)).toEqual({ do: "tell" });
   expect(decide({ ...running, state: "done", told: true }, none)).toEqual({ do: "nothing" });
+});
+
+test("of a virtual machine: begun again by a daemon that has just started, and not for ever", () => {
+  const vm = { ...running, kind: "vm-create" } as const;
+  expect(decide(vm, { upgrade: undefined, active: true })).toEqual({ do: "wait", detail: null });
+  expect(decide(vm, none)).toEqual({ do: "begin" });
+  expect(decide({ ...vm, begun: MAX_BEGUN }, none)).toMatchObject({
+    do: "finish",
+    problem: { code: "vm.interrupted" },
+  });
 });

@@ -6,6 +6,8 @@ import type { CommandRecord } from "./journal.ts";
 /** A machine that goes down in the middle each time is not made to try for ever. */
 export const MAX_BEGUN = 3;
 
+export const isOfVm = (kind: CommandRecord["kind"]) => kind.startsWith("vm-");
+
 export type Decision =
   | { do: "begin" }
   | { do: "wait"; detail: string | null }
@@ -13,9 +15,9 @@ export type Decision =
   | { do: "tell" }
   | { do: "nothing" };
 
-/** `active`: root's program runs; undefined where the helper could not be asked, since it restarts too. */
+/** `active`: what it is about is under way; undefined where the helper could not be asked, since it restarts too. */
 export function decide(
-  record: Pick<CommandRecord, "command_id" | "state" | "begun" | "told">,
+  record: Pick<CommandRecord, "command_id" | "kind" | "state" | "begun" | "told">,
   seen: { upgrade: UpgradeRecord | undefined; active: boolean | undefined },
 ): Decision {
   if (record.state === "done" || record.state === "failed") return { do: record.told ? "nothing" : "tell" };
@@ -25,6 +27,18 @@ export function decide(
   if (seen.active !== false) return { do: "wait", detail: mine?.step ?? null };
   // It was cut off, with the machine's power most likely: the installer goes on where it was.
   if (record.begun < MAX_BEGUN) return { do: "begin" };
+  if (isOfVm(record.kind)) {
+    return {
+      do: "finish",
+      problem: {
+        code: "vm.interrupted",
+        title: `It was begun ${record.begun} times and did not come to an end`,
+        why: "The machine, or the project host on it, ended each time before that.",
+        fix: "See what there is, then ask again.",
+        command: "multipass list",
+      },
+    };
+  }
   return {
     do: "finish",
     problem: {

@@ -74,8 +74,16 @@ export function openJournal(dir: string): Journal {
         records.delete(old.command_id);
       }
     },
-    note(what, { command_id, kind, version, problem }) {
-      const line = { at: new Date().toISOString(), what, command_id, kind, version, code: problem?.code };
+    note(what, { command_id, kind, version, vm, problem }) {
+      const line = {
+        at: new Date().toISOString(),
+        what,
+        command_id,
+        kind,
+        version,
+        vm: vm?.name,
+        code: problem?.code,
+      };
       appendFileSync(join(dir, "audit.log"), `${JSON.stringify(line)}\n`, { mode: 0o600 });
       log.info(`command ${what}`, { command_id, kind, version });
     },

@@ -4,8 +4,10 @@ import { problemSchema } from "../../contract/problem.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { type HelperReply, type HelperRequest, type HelperVerb, helperVerbs } from "./verbs.ts";
 
-/** Unpacking an image on a slow disk is the longest. */
+/** Unpacking an image on a slow disk is the longest of most. */
 const CALL_TIMEOUT_MS = 300_000;
+/** A virtual machine's image is fetched, it boots and installs itself; another may be before it. */
+const VM_TIMEOUT_MS = 2 * 3_600_000;
 
 export interface Helper {
   /** Errors: `helper.away`, and whatever the helper answers with. */
@@ -32,10 +34,11 @@ export function helperClient(socketPath: string): Helper {
       new Promise((resolve, reject) => {
         const chunks: Buffer[] = [];
         const socket = createConnection({ path: socketPath });
+        const limit = verb === "vm.act" ? VM_TIMEOUT_MS : CALL_TIMEOUT_MS;
         const timer = setTimeout(() => {
-          reject(away(`no answer to ${verb} within ${CALL_TIMEOUT_MS / 1000} s`));
+          reject(away(`no answer to ${verb} within ${limit / 1000} s`));
           socket.destroy();
-        }, CALL_TIMEOUT_MS);
+        }, limit);
         socket.on("connect", () => socket.write(`${JSON.stringify({ verb, params })}\n`));
         socket.on("data", (chunk: Buffer) => chunks.push(chunk));
         socket.on("error", (error) => {

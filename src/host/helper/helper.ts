@@ -25,6 +25,7 @@ import { type HelperHandlers, serveHelper } from "./server.ts";
 import { storageHandlers } from "./storage.ts";
 import { Turns } from "./turns.ts";
 import { beginUpgrade, isUpgrading } from "./upgrade.ts";
+import { vmHandlers } from "./vms.ts";
 
 /** How often the guards follow a change of the machine's addresses. */
 const REFRESH_MS = 5_000;
@@ -196,6 +197,7 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       }
       return { ok: true, took_ms: Math.round(performance.now() - started) };
     },
+    ...vmHandlers(turns),
     ...storageHandlers({
       storage,
       places: poolPlaces(root.storage),

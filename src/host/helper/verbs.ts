@@ -7,6 +7,7 @@ import { isUuid } from "../../core/ids.ts";
 import { backupHelperVerbs } from "./verbs/backups.ts";
 import { machineHelperVerbs } from "./verbs/machine.ts";
 import { diskBytes, storageVerbs } from "./verbs/storage.ts";
+import { vmHelperVerbs } from "./verbs/vms.ts";
 
 const project_id = z.string().refine(isUuid, "must be a lower-case UUID");
 const digest = z.string().regex(/^[0-9a-f]{64}$/, "must be a sha256 in hex");
@@ -99,6 +100,7 @@ export const helperVerbs = {
   },
   ...machineHelperVerbs,
   ...storageVerbs,
+  ...vmHelperVerbs,
 } as const;
 export type HelperVerb = keyof typeof helperVerbs;
 export type HelperRequest<V extends HelperVerb> = z.input<(typeof helperVerbs)[V]["request"]>;

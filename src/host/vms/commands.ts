@@ -1,15 +1,16 @@
 /** `cocalc-project-host vm`: virtual machines of Multipass on this machine, which join a hub by themselves. */
 import { decodeJoinToken } from "../../contract/join-token.ts";
+import { DEFAULT_VM, VM_PREFIX, type Vm } from "../../contract/vms.ts";
 import { command, print, table } from "../../core/cli.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { userData } from "./cloud-init.ts";
-import { createMultipass, PREFIX, type Vm } from "./multipass.ts";
+import { createMultipass } from "./multipass.ts";
 
 const json = { json: { type: "boolean", description: "Print JSON" } } as const;
 const name = {
   type: "positional",
   required: true,
-  description: `Its name, with or without ${PREFIX}`,
+  description: `Its name, with or without ${VM_PREFIX}`,
 } as const;
 const sizes = {
   cpus: { type: "string", valueHint: "N", description: "CPUs" },
@@ -59,9 +60,9 @@ export default command({
         const made = await createMultipass().create(
           args.name,
           {
-            cpus: size("cpus", args.cpus) ?? 2,
-            memory: size("memory", args.memory) ?? 4,
-            disk: size("disk", args.disk) ?? 40,
+            cpus: size("cpus", args.cpus) ?? DEFAULT_VM.cpus,
+            memory: size("memory", args.memory) ?? DEFAULT_VM.memory,
+            disk: size("disk", args.disk) ?? DEFAULT_VM.disk,
           },
           data,
         );

@@ -4,34 +4,17 @@
  * Commands: canonical.com/multipass/docs, launch, list, start, stop, set, delete.
  */
 import { z } from "zod";
+import { VM_PREFIX as PREFIX, type Vm, type VmSize, vmSchema } from "../../contract/vms.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { exec } from "../../core/exec.ts";
 
-export const PREFIX = "cocalc-";
 /** What the installer and its packages were tried with. */
 const IMAGE = "24.04";
 const CALL_TIMEOUT_MS = 120_000;
 /** It fetches its image, boots, and runs cloud-init. */
 const LAUNCH_TIMEOUT_S = 1_800;
 
-export interface VmSize {
-  cpus: number;
-  /** GiB. */
-  memory: number;
-  disk: number;
-}
-
-const listSchema = z.object({
-  list: z.array(
-    z.object({
-      name: z.string().max(200),
-      state: z.string().max(60),
-      ipv4: z.array(z.string().max(60)).default([]),
-      release: z.string().max(100).default(""),
-    }),
-  ),
-});
-export type Vm = z.infer<typeof listSchema>["list"][number];
+const listSchema = z.object({ list: z.array(vmSchema) });
 
 /** Multipass' own rule for names is the same but for the prefix. Errors: `vm.bad-name`. */
 export function vmName(name: string): string {
@@ -113,9 +96,11 @@ export function createMultipass(program = "multipass") {
 
   return {
     list,
-    async create(name: string, size: VmSize, userData: string): Promise<Vm> {
+    /** `again`: it was begun before, and one that is there is that one. Errors: `vm.exists`. */
+    async create(name: string, size: VmSize, userData: string, again = false): Promise<Vm> {
       const full = vmName(name);
       const known = (await list()).find((one) => one.name === full);
+      if (known && again) return await this.start(full);
       if (known) {
         throw new CodedError({
           code: "vm.exists",
@@ -152,8 +137,11 @@ export function createMultipass(program = "multipass") {
       }
       return await ours(name);
     },
-    async remove(name: string): Promise<void> {
-      await run(vmArgv.remove((await ours(name)).name));
+    /** `again`: it was begun before, and one that is gone is what was wanted. */
+    async remove(name: string, again = false): Promise<void> {
+      const full = vmName(name);
+      if (again && !(await list()).some((one) => one.name === full)) return;
+      await run(vmArgv.remove((await ours(full)).name));
     },
   };
 }

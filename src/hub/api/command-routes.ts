@@ -7,7 +7,10 @@ import { type ApiEnv, body, callerOf, doc } from "./kit.ts";
 export function commandRoutes(api: Hono<ApiEnv>, commands: Commands): void {
   api.get(
     "/hosts/:id/commands",
-    doc("Upgrades and rollbacks of a host, newest first (admin)", z.array(hostCommandSchema)),
+    doc(
+      "Upgrades, rollbacks and virtual machines of a host, newest first (admin)",
+      z.array(hostCommandSchema),
+    ),
     async (c) => c.json(await commands.list(callerOf(c), c.req.param("id"))),
   );
   api.post(

@@ -1,6 +1,7 @@
 /** `cocalc-hub host upgrade|rollback|commands`: versions of hosts, and of the hub through its own machine. */
 import type { HostCommand } from "../../contract/api-commands.ts";
 import type { ApiClient } from "../../contract/client.ts";
+import { commandWords } from "../../contract/command-words.ts";
 import { command, common, print, table } from "../../core/cli.ts";
 import { CodedError, EX, toProblem } from "../../core/errors.ts";
 import { access } from "./client.ts";
@@ -12,13 +13,10 @@ const HUB_AWAY_MS = 120_000;
 const TAKEN_MS = 60_000;
 
 const host = { type: "positional", required: true, description: "The host's id or name" } as const;
-const words = (one: HostCommand) =>
-  one.kind === "upgrade" ? `upgrade to ${one.version ?? "the latest"}` : "rollback to the version before";
-
 const isAway = async (api: ApiClient, hostId: string) => (await api.hosts.get(hostId)).state === "offline";
 
 /** Until it ended, or waits for a machine that is away. Errors: what made it fail. */
-async function follow(api: ApiClient, name: string, asked: HostCommand): Promise<HostCommand> {
+export async function follow(api: ApiClient, name: string, asked: HostCommand): Promise<HostCommand> {
   let waitsSince = Date.now();
   let heard = Date.now();
   let now = asked;
@@ -58,7 +56,9 @@ async function follow(api: ApiClient, name: string, asked: HostCommand): Promise
 }
 
 const done = (one: HostCommand) =>
-  one.finished_at === null ? `${words(one)}: waits` : `${words(one)}: done, ${one.to_version} runs`;
+  one.finished_at === null
+    ? `${commandWords(one)}: waits`
+    : `${commandWords(one)}: done, ${one.to_version} runs`;
 
 export const upgrade = command({
   meta: {
@@ -127,7 +127,7 @@ export const rollback = command({
 });
 
 export const commands = command({
-  meta: { name: "commands", description: "Upgrades and rollbacks of a host, newest first" },
+  meta: { name: "commands", description: "Upgrades, rollbacks and virtual machines of a host, newest first" },
   args: {
     ...common,
     host,
@@ -141,7 +141,7 @@ export const commands = command({
         ["ID", "WHAT", "STATE", "FROM", "NOW", "ASKED", "BY", "PROBLEM"],
         all.map((one) => [
           one.command_id,
-          words(one),
+          commandWords(one),
           one.state,
           one.from_version ?? "",
           one.to_version ?? "",

@@ -1,19 +1,29 @@
 /**
- * Commands to machines: an upgrade, a rollback. Each is a row until the machine has said how it ended. It is sent when
+ * Commands to machines: an upgrade, a rollback, what is to be done with a virtual machine there. Each is a row until the machine has said how it ended. It is sent when
  * the machine is there, under a lease so that two hubs on one database do not both send it, and again when no answer
  * came; the machine knows each by its id and does it once.
  */
 import type { Host } from "../../contract/api.ts";
 import type { HostCommand, UpgradeHost } from "../../contract/api-commands.ts";
-import type { CommandKind, CommandOrder, CommandStatus } from "../../contract/host-verbs/commands.ts";
+import {
+  type CommandKind,
+  type CommandOrder,
+  type CommandStatus,
+  type CommandVm,
+  commandVmSchema,
+} from "../../contract/host-verbs/commands.ts";
+import type { VmAct } from "../../contract/vms.ts";
 import { CodedError, EX, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { newId } from "../../core/ids.ts";
 import { logger } from "../../core/log.ts";
 import { COMMIT, VERSION } from "../../core/version.ts";
 import { assertAdmin, type Caller } from "../accounts/caller.ts";
 import { commandRoutes } from "../api/command-routes.ts";
+import { vmRoutes } from "../api/vm-routes.ts";
 import type { HubCore, HubFeature } from "../core.ts";
 import type { HostCommandTable } from "../db/schema.ts";
+import { revokeVmToken, vmOrder } from "../vms/order.ts";
+import { createVms } from "../vms/vms.ts";
 import { createBackupsFirst } from "./backups-first.ts";
 import { judgeDelivery, judgeUnknowing, MAX_UNTAKEN, RUNNING_LEASE_MS, SENT_LEASE_MS } from "./deliver.ts";
 
@@ -30,6 +40,7 @@ function toCommand(row: HostCommandTable): HostCommand {
     state: row.state as HostCommand["state"],
     without_backups: row.without_backups === 1,
     problem: row.problem ? (JSON.parse(row.problem) as HostCommand["problem"]) : null,
+    vm: row.vm ? commandVmSchema.parse(JSON.parse(row.vm)) : null,
   };
 }
 
@@ -52,6 +63,7 @@ export function createCommands(core: HubCore) {
       .executeTakeFirst();
     if (result.numUpdatedRows !== 1n) return false;
     if (set.finished_at) {
+      if (row.kind === "vm-create" && set.state !== "done") await revokeVmToken(core, row);
       await audit.write(`host ${row.host_id}`, `host.${row.kind}-${set.state}`, row.host_id, {
         command_id: row.command_id,
         from: row.from_version,
@@ -119,10 +131,12 @@ export function createCommands(core: HubCore) {
       .executeTakeFirst();
     // Another hub has just sent it.
     if (claimed.numUpdatedRows !== 1n) return;
+    const vm = await vmOrder(core, row, change);
     const order: CommandOrder = {
       command_id: row.command_id,
       kind: row.kind as CommandKind,
       version: row.version,
+      ...(vm === undefined ? {} : { vm }),
     };
     try {
       await told(row.host_id, await links.request(row.host_id, "command.deliver", order));
@@ -180,7 +194,7 @@ export function createCommands(core: HubCore) {
     host: Host,
     kind: CommandKind,
     version: string | null,
-    withoutBackups: boolean,
+    { withoutBackups = false, vm }: { withoutBackups?: boolean; vm?: CommandVm } = {},
   ) {
     const row: HostCommandTable = {
       command_id: newId(),
@@ -199,6 +213,7 @@ export function createCommands(core: HubCore) {
       finished_at: null,
       without_backups: withoutBackups ? 1 : 0,
       backup_operation: null,
+      vm: vm === undefined ? null : JSON.stringify(vm),
     };
     const made = await db
       .insertInto("host_commands")
@@ -209,7 +224,7 @@ export function createCommands(core: HubCore) {
       throw new CodedError({
         code: "command.under-way",
         title: `${host.name} has a command that has not ended yet`,
-        why: "One at a time: an upgrade and a rollback at once would fight.",
+        why: "One at a time: two at once could fight.",
         fix: "Wait for its end; one that still waits for its machine can be cancelled.",
         command: `cocalc-hub host commands ${host.name}`,
         status: 409,
@@ -220,6 +235,7 @@ export function createCommands(core: HubCore) {
       version,
       command_id: row.command_id,
       ...(withoutBackups ? { without_backups: true } : {}),
+      ...(vm === undefined ? {} : { vm: vm.name, ...vm.size }),
     });
     events.changed("host", host.host_id);
     soon(host.host_id);
@@ -247,6 +263,11 @@ export function createCommands(core: HubCore) {
 
   return {
     sweep,
+    /** For a virtual machine on it. Error: `command.under-way`. */
+    async askVm(caller: Caller, host: Host, act: VmAct, vm: CommandVm): Promise<HostCommand> {
+      assertAdmin(caller);
+      return await ask(caller, host, `vm-${act}`, null, { vm });
+    },
     async list(caller: Caller, key: string): Promise<HostCommand[]> {
       const host = await hosts.get(caller, key);
       const rows = await db
@@ -262,9 +283,9 @@ export function createCommands(core: HubCore) {
     async upgrade(caller: Caller, key: string, wanted: UpgradeHost): Promise<HostCommand> {
       assertAdmin(caller);
       const host = await hosts.get(caller, key);
-      const without = wanted.without_backups === true;
+      const withoutBackups = wanted.without_backups === true;
       if (host.type.kind === "local")
-        return await ask(caller, host, "upgrade", wanted.version ?? null, without);
+        return await ask(caller, host, "upgrade", wanted.version ?? null, { withoutBackups });
       if (wanted.version !== undefined && wanted.version !== VERSION) {
         throw new CodedError({
           code: "upgrade.hub-version",
@@ -283,11 +304,11 @@ export function createCommands(core: HubCore) {
           exit: EX.USAGE,
         });
       }
-      return await ask(caller, host, "upgrade", VERSION, without);
+      return await ask(caller, host, "upgrade", VERSION, { withoutBackups });
     },
     async rollback(caller: Caller, key: string): Promise<HostCommand> {
       assertAdmin(caller);
-      return await ask(caller, await hosts.get(caller, key), "rollback", null, true);
+      return await ask(caller, await hosts.get(caller, key), "rollback", null, { withoutBackups: true });
     },
     /** Errors: `command.taken`. */
     async cancel(caller: Caller, key: string, id: string): Promise<HostCommand> {
@@ -314,9 +335,13 @@ export function createCommands(core: HubCore) {
 
 export function createCommandsFeature(core: HubCore): HubFeature {
   const commands = createCommands(core);
+  const vms = createVms(core, commands);
   let timer: ReturnType<typeof setInterval> | undefined;
   return {
-    routes: (api) => commandRoutes(api, commands),
+    routes(api) {
+      commandRoutes(api, commands);
+      vmRoutes(api, vms);
+    },
     async start() {
       timer = setInterval(
         () =>

@@ -18,6 +18,7 @@ import { imageDigest } from "./migrations/0110-image-digest.ts";
 import { repositoryRepair } from "./migrations/0120-repository-repair.ts";
 import { hostCommands } from "./migrations/0140-host-commands.ts";
 import { commandBackups } from "./migrations/0160-command-backups.ts";
+import { commandVm } from "./migrations/0175-command-vm.ts";
 
 export function migrations(authOptions: AuthOptions): Record<string, Migration> {
   return {
@@ -36,5 +37,6 @@ export function migrations(authOptions: AuthOptions): Record<string, Migration> 
     "0120-repository-repair": { up: repositoryRepair },
     "0140-host-commands": { up: hostCommands },
     "0160-command-backups": { up: commandBackups },
+    "0175-command-vm": { up: commandVm },
   };
 }

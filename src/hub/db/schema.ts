@@ -358,6 +358,8 @@ export interface HostCommandTable {
   without_backups: number;
   /** What backs its projects up before it is sent. */
   backup_operation: string | null;
+  /** JSON of CommandVm, with the id of the join token that it was sent with. */
+  vm: string | null;
 }
 
 export interface Tables {

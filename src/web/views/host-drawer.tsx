@@ -17,6 +17,7 @@ import { HostFound } from "./host-found.tsx";
 import { HostLeaving } from "./host-leaving.tsx";
 import { HostSsh } from "./host-ssh.tsx";
 import { HostVersion } from "./host-version.tsx";
+import { HostVms } from "./host-vms.tsx";
 
 const again = () => queryClient.invalidateQueries({ queryKey: keys.hosts });
 
@@ -93,6 +94,7 @@ export function HostDrawer({ host, close }: { host: Host; close: () => void }): 
       <HostBackups host={host} />
       {report ? <Load host={host} report={report} /> : null}
       <HostVersion host={host} />
+      <HostVms host={host} />
       <HostFound host={host} />
       <Actions host={host} name={name} />
       <HostLeaving host={host} close={close} />

@@ -4,6 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import type { Host } from "../../contract/api.ts";
 import type { HostCommand } from "../../contract/api-commands.ts";
+import { commandWords } from "../../contract/command-words.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
 import { askYesNo } from "../components/dialogs.tsx";
@@ -49,8 +50,8 @@ export function HostVersion({ host }: { host: Host }): ReactNode {
     mutationFn: () => api.commands.rollback(host.host_id),
     onSuccess: again,
   });
-  const [last] = commands.data ?? [];
-  const busy = last !== undefined && last.finished_at === null;
+  const busy = commands.data?.[0]?.finished_at === null;
+  const last = commands.data?.find((one) => one.vm === null);
   const behind = isBehind(host, hub);
   const goBack = async () => {
     const yes = await askYesNo({
@@ -110,7 +111,11 @@ export function HostVersion({ host }: { host: Host }): ReactNode {
   );
 }
 
-function whatOf(one: HostCommand): string {
+export function whatOf(one: HostCommand): string {
+  if (one.vm !== null) {
+    const words = commandWords(one);
+    return words.charAt(0).toUpperCase() + words.slice(1);
+  }
   if (one.kind === "rollback") return "Rollback";
   const back = one.version !== null && one.from_version !== null && isOlder(one.version, one.from_version);
   return `${back ? "Return" : "Upgrade"} to ${one.version ?? "the latest release"}`;
