@@ -218,6 +218,15 @@ check_system() {
     line note btrfs "this kernel has none: plain-directory storage, without quotas and snapshots"
 }
 
+# A machine changes hands when somebody says so, never by a mistaken paste.
+check_belonging() {
+  [ -n "$token" ] && [ "$replace" = 0 ] || return 0
+  known=$(sed -n 's/.*"hub_id": *"\([^"]*\)".*/\1/p' "$host_root/project-host/host.json" 2>/dev/null | head -n 1)
+  [ -z "$known" ] || [ "$known" = "$(token_field hub_id)" ] ||
+    line BAD hub "this machine is a host of another hub already  [join.other-hub]" \
+      "To leave that hub for this one, give --replace: its projects stay here, stopped."
+}
+
 preflight() {
   say "checking this machine (nothing is changed yet):"
   check_system
@@ -236,6 +245,7 @@ preflight() {
   else
     line ok clock "$(date -u +%FT%TZ)"
   fi
+  check_belonging
   check_ports
   if [ "$(id -u)" = 0 ]; then
     line ok rights root

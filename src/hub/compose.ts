@@ -53,6 +53,8 @@ const KEYS_REFRESH_MS = 60_000;
 
 export interface RunningHub {
   close(): Promise<void>;
+  /** In a few words, for `systemctl status`. */
+  summary(): Promise<string>;
   /** With the product plus alone. */
   plus: Plus | undefined;
 }
@@ -283,6 +285,11 @@ export async function startHub(options: {
         grantKey: keys.grant.privateKey,
         echoNow: tunnels.echoNow,
       }),
+    async summary() {
+      const all = await hosts.all();
+      const linked = all.filter((one) => links.isConnected(one.host_id)).length;
+      return all.length === 0 ? "no host yet" : `${linked} of ${all.length} hosts linked`;
+    },
     async close() {
       clearInterval(refresh);
       tls?.close();

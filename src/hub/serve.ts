@@ -1,6 +1,7 @@
 /** `cocalc-hub serve`: the hub's API, UI and proxy, in the foreground. */
 import { command, common } from "../core/cli.ts";
 import { loadConfig } from "../core/config.ts";
+import { messageOf } from "../core/errors.ts";
 import { logger } from "../core/log.ts";
 import { serviceNotifier } from "../core/notify.ts";
 import { hubPaths } from "../core/paths.ts";
@@ -10,6 +11,7 @@ import { startHub } from "./compose.ts";
 const log = logger("hub");
 /** Requests in flight are given this long at the end. */
 const CLOSE_TIMEOUT_MS = 5_000;
+const STATUS_MS = 10_000;
 
 export default command({
   meta: { name: "serve", description: "Serves UI, API and proxy, in the foreground" },
@@ -32,7 +34,12 @@ export default command({
       dataDir: args["data-dir"],
       assets: await loadAssets(),
     });
-    serviceNotifier().ready(`serving HTTPS on port ${config.base_port}`);
+    const serving = `serving HTTPS on port ${config.base_port}`;
+    serviceNotifier().ready(serving);
+    const tellStatus = async () => serviceNotifier().status(`${serving}; ${await hub.summary()}`);
+    setInterval(() => {
+      tellStatus().catch((error: unknown) => log.warn("status", { why: messageOf(error) }));
+    }, STATUS_MS);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });

@@ -78,6 +78,23 @@ END
   [[ "$output" == *"nothing was changed"* ]]
 }
 
+@test "a host of another hub is refused in the table, unless it is to leave that one" {
+  mkdir -p "$BATS_TEST_TMPDIR/data/project-host"
+  printf '{\n  "hub_id": "of-before",\n  "host_id": "x"\n}\n' >"$BATS_TEST_TMPDIR/data/project-host/host.json"
+  token_of() {
+    printf 'lpj_%s.x' "$(printf '{"hub_id":"%s","addresses":["127.0.0.1"],"https_port":1,"exp":%s,"tls_pin":"x"}' \
+      "$1" $(($(date +%s) + 1000)) | base64 -w 0 | tr '/+' '_-')"
+  }
+  join() { sh "$script" --join --check --offline "$release" --data-dir "$BATS_TEST_TMPDIR/data" --base-port 47200 "$@"; }
+  run join <<<"$(token_of of-now)"
+  [ "$status" -eq 69 ]
+  [[ "$output" == *"BAD  hub: this machine is a host of another hub already"*"fix: To leave that hub"* ]]
+  run join --replace <<<"$(token_of of-now)"
+  [[ "$output" != *"another hub"* ]]
+  run join <<<"$(token_of of-before)"
+  [[ "$output" != *"another hub"* ]]
+}
+
 @test "a port in use is named" {
   python3 -c 'import socket,time; s=socket.socket(); s.bind(("127.0.0.1",47601)); s.listen(); time.sleep(30)' &
   listener=$!

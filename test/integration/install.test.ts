@@ -131,10 +131,17 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
   );
 
   test("services say how they are, run as users of their own, and are hardened", async () => {
-    const status = await tree.sh("systemctl status 'cocalc-*' --no-pager -n 0");
-    expect(status.stdout).toContain('Status: "serving HTTPS on port 9200"');
-    expect(status.stdout).toContain('Status: "hub and host are one machine: no tunnel"');
-    expect(status.stdout).toContain('Status: "answers the project host"');
+    const said = async () => (await tree.sh("systemctl status 'cocalc-*' --no-pager -n 0")).stdout;
+    const status = await until(
+      "the hub says what is linked",
+      async () => {
+        const text = await said();
+        return text.includes('Status: "serving HTTPS on port 9200; 1 of 1 hosts linked"') && text;
+      },
+      30_000,
+    );
+    expect(status).toContain('Status: "hub and host are one machine: no tunnel"');
+    expect(status).toContain('Status: "answers the project host"');
     await tree.ok(["systemctl", "start", "cocalc-backup.service"], { timeout: 60_000 });
     const failed = await tree.ok(["systemctl", "--failed", "--no-legend"]);
     expect(failed).toBe("");

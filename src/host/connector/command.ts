@@ -143,6 +143,8 @@ export default command({
         tell({ address });
         end = await runTunnel(options, {
           signal: stop.signal,
+          elsewhere: () =>
+            mtime(paths.state) !== paired && belonging(readHostState(paths)) !== belonging(state),
           runDir: paths.run,
           keep: args["keep-tunnel"] === true,
           onUp(adopted) {
@@ -205,6 +207,10 @@ export function statusLine(now: ConnectorState): string {
   };
   return lines[now.state];
 }
+
+/** What makes a tunnel another one; the hub's host key and its addresses may change under it. */
+const belonging = (state: HostState | undefined): string =>
+  JSON.stringify([state?.hub_id, state?.host_id, state?.ports, state?.sshd_port, state?.ssh_user]);
 
 function mtime(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -28,6 +28,7 @@ export interface TunnelOptions {
 export const HEARTBEAT_MS = 5_000;
 export const DEAD_AFTER_MS = 15_000;
 const UP_TIMEOUT_MS = 20_000;
+const ELSEWHERE_MS = 1_000;
 
 export type TunnelEnd = {
   /** `offered`: the hub refuses this machine's key, and shows it to its admin. */
@@ -128,6 +129,8 @@ export async function runTunnel(
     onUp: (adopted: boolean) => void;
     onBeat: (rtt_ms: number) => void;
     signal: AbortSignal;
+    /** Asked each second: this machine belongs to another hub by now, or to none. */
+    elsewhere: () => boolean;
     runDir: string;
     keep: boolean;
   },
@@ -137,8 +140,10 @@ export async function runTunnel(
   if (hooks.signal.aborted) stop();
   hooks.signal.addEventListener("abort", stop, { once: true });
   const dead = heartbeat(ssh, hooks);
+  const watch = setInterval(() => hooks.elsewhere() && ssh.kill(), ELSEWHERE_MS);
   const text = await ssh.ended;
   hooks.signal.removeEventListener("abort", stop);
+  clearInterval(watch);
   dead.stop();
   if (dead.silent) {
     return {

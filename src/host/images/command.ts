@@ -1,5 +1,6 @@
 /** `cocalc-project-host make-base-image --dir D --json` */
 import { command, common, print } from "../../core/cli.ts";
+import { serviceNotifier } from "../../core/notify.ts";
 
 export default command({
   meta: {
@@ -20,6 +21,7 @@ export default command({
     // Ended with whoever started it: what it was making is taken away, not left to fill the disk.
     const ended = new AbortController();
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => ended.abort());
+    serviceNotifier().status("fetches packages and makes the base image: minutes, once");
     const { makeBaseImage } = await import("./make-base.ts");
     const base = await makeBaseImage(args.dir, (line) => process.stderr.write(`base image: ${line}\n`), {
       force: args.force === true,

@@ -247,7 +247,7 @@ const KINDS = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"];
 
 async function scan(target: Target, kind: string): Promise<{ key: HostKey | undefined; said: string }> {
   const { stdout, stderr } = await exec(
-    ["ssh-keyscan", "-T", "5", "-p", String(target.port), "-t", kind, "--", target.host],
+    ["ssh-keyscan", "-T", "3", "-p", String(target.port), "-t", kind, "--", target.host],
     { timeout: 20_000 },
   );
   const line = stdout
