@@ -9,6 +9,7 @@ import { cleanEnv, exec, execOk } from "../../src/core/exec.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
 import {
   launch,
+  looks,
   makeAdmin,
   seriousProblems,
   shot,
@@ -16,6 +17,7 @@ import {
   type Watched,
   watchedPage,
 } from "../fixtures/browser.ts";
+import { descendantsOf } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const CAN = process.getuid?.() === 0 && existsSync(process.env.CHROMIUM ?? "/usr/bin/chromium");
@@ -178,10 +180,36 @@ describe.skipIf(!CAN)("SSH in Chromium and with stock ssh (needs root for podman
       expect((await run("ben", "true")).code).toBe(255);
       await hub.json("project", "share", "add", id, "ben@example.com", "--role", "collaborator");
       await until("he comes in", async () => (await run("ben", "true")).code === 0, WAIT);
+      const watched = ada.page;
+      const face = (name: string) => watched.getByRole("img", { name, exact: true });
+      await watched.goto(`${hub.url}/projects/${id}/people`);
+      const first = await stay("ben");
+      await face("Ben, over SSH").waitFor({ timeout: WAIT });
+      await watched.getByText("Ben, here now, over SSH").waitFor();
+      await looks(watched, "ssh-present");
+      expect(await seriousProblems(watched)).toEqual([]);
+      first.kill("SIGKILL");
+      await face("Ben, over SSH").waitFor({ state: "detached", timeout: WAIT });
+      // A key of the project is nobody's account.
+      writeFileSync(join(dir, "ada.pub"), `${keys.ada.publicLine} build robot\n`);
+      await hub.json("ssh-key", "add", join(dir, "ada.pub"), "--project", id);
+      const robot = await stay("ada");
+      await face("The project's key build robot, over SSH").waitFor({ timeout: WAIT });
+      await watched.getByText("by a key that is nobody's account").waitFor();
+      // Their host's program is gone, and the logins with it; the hub needs no word from it.
+      const [daemon] = descendantsOf(hub.pid).filter(
+        ({ argv }) => argv[0]?.endsWith("cocalc-project-host") && argv[1] === "serve",
+      );
+      process.kill(daemon?.pid ?? -1, "SIGKILL");
+      await robot.exited;
+      await face("The project's key build robot, over SSH").waitFor({ state: "detached", timeout: WAIT });
+      await until("SSH is there again", async () => (await run("ben", "true")).code === 0, WAIT);
       const live = await stay("ben");
+      await face("Ben, over SSH").waitFor({ timeout: WAIT });
       await page.goto(`${hub.url}/projects/${id}/connect`);
       await page.getByText("ben@laptop").waitFor();
       await shot(page, "ssh-page-dark");
+      await face("Ben, also over SSH").waitFor({ timeout: WAIT });
       await hub.json("project", "share", "remove", id, "ben@example.com");
       await live.exited;
       expect((await run("ben", "true")).stderr).toContain("Permission denied (publickey)");

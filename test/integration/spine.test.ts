@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DoctorReport, Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
 import { cleanEnv } from "../../src/core/exec.ts";
+import { apiKeyOf } from "../fixtures/accounts.ts";
 import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
@@ -107,7 +108,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
       );
       expect(host.type.kind).toBe("local");
       expect(host.tunnel.state).toBe("none");
-      apiKey = await signInForKey(hub);
+      apiKey = await apiKeyOf(hub, "ada@example.com");
     },
     SLOW,
   );
@@ -185,30 +186,6 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
     SLOW,
   );
 });
-
-/** Signs in as the UI does and makes an API key. */
-async function signInForKey(hub: RunningHub): Promise<string> {
-  const headers = { "content-type": "application/json", origin: hub.url, "sec-fetch-site": "same-origin" };
-  const signIn = await fetch(`${hub.url}/api/auth/sign-in/email`, {
-    method: "POST",
-    headers,
-    body: JSON.stringify({ email: "ada@example.com", password: "correct horse battery" }),
-  });
-  expect(signIn.status).toBe(200);
-  const cookie = signIn.headers
-    .getSetCookie()
-    .map((line) => line.split(";")[0])
-    .join("; ");
-  const made = await fetch(`${hub.url}/api/me/api-keys`, {
-    method: "POST",
-    headers: { ...headers, cookie },
-    body: JSON.stringify({ name: "spine" }),
-  });
-  const body = (await made.json()) as { key?: string };
-  expect(made.status).toBeLessThan(300);
-  expect(typeof body.key).toBe("string");
-  return body.key ?? "";
-}
 
 /** SIGTERM to a process group, and waits until nothing of it is left. */
 async function endGroup(pid: number): Promise<void> {

@@ -10,6 +10,7 @@ import type { AuditEntry, DoctorReport, Host, JoinTokenCreated, Project } from "
 import type { ProjectSsh, SshKey } from "../../src/contract/api-ssh.ts";
 import { cleanEnv, exec } from "../../src/core/exec.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
+import { apiKeyOf } from "../fixtures/accounts.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { HUB_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
@@ -84,7 +85,7 @@ describe.skipIf(!ROOT)("SSH into projects (needs root: podman, namespaces)", () 
       async () => (await hub.json<Host[]>("host", "list")).find((one) => one.state === "ready"),
       30_000,
     );
-    apiKey = await signInForKey(hub);
+    apiKey = await apiKeyOf(hub, "ada@example.com");
     near = await project("Near Project", host.host_id, true);
   }, SLOW);
 
@@ -418,26 +419,6 @@ function processOf(dataDir: string, pattern: RegExp): number {
 }
 const daemonOf = (dataDir: string) => processOf(dataDir, /cocalc-project-host serve/);
 const hubProcess = (dataDir: string) => processOf(dataDir, /cocalc-hub serve/);
-
-/** Signs in as the UI does and makes an API key. */
-async function signInForKey(hub: RunningHub): Promise<string> {
-  const headers = { "content-type": "application/json", origin: hub.url, "sec-fetch-site": "same-origin" };
-  const signIn = await fetch(`${hub.url}/api/auth/sign-in/email`, {
-    method: "POST",
-    headers,
-    body: JSON.stringify({ email: "ada@example.com", password: "correct horse battery" }),
-  });
-  const cookie = signIn.headers
-    .getSetCookie()
-    .map((line) => line.split(";")[0])
-    .join("; ");
-  const made = await fetch(`${hub.url}/api/me/api-keys`, {
-    method: "POST",
-    headers: { ...headers, cookie },
-    body: JSON.stringify({ name: "ssh" }),
-  });
-  return ((await made.json()) as { key: string }).key;
-}
 
 /** SIGTERM to a process group, and waits until nothing of it is left. */
 async function endGroup(pid: number): Promise<void> {
