@@ -171,7 +171,7 @@ export class Peer implements Caller {
         },
         gone: (error) => stream.gone(error),
       });
-      const stream = new ConatStream({ subject, send: channel.send, release: channel.release });
+      const stream = new ConatStream({ subject, ...channel, waiting: () => this.buffered });
       stream.onClose((error) => {
         clearTimeout(timer);
         if (!accepted) reject(error ?? protocolError("the stream ended before it was accepted"));

@@ -305,6 +305,7 @@ export class Router<D = unknown> implements PeerService {
       subject,
       send: incoming.send,
       release: incoming.release,
+      waiting: () => peer.buffered,
       beforeSend: () => incoming.send(FRAME.ACCEPT, new Uint8Array(0)),
     });
     const running = { subject, asked: true, kill: (error: CodedError) => stream.reset(error) };
