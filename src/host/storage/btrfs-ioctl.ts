@@ -12,11 +12,14 @@ const WRITE = 1n << 30n;
 const code = (direction: bigint, size: number, number: number) =>
   direction | (BigInt(size) << 16n) | (0x94n << 8n) | BigInt(number);
 const IOC = {
+  subvol_create: code(WRITE, 4096, 14),
   tree_search_v2: code(READ | WRITE, 112, 17),
   ino_lookup: code(READ | WRITE, 4096, 18),
   snap_create_v2: code(WRITE, 4096, 23),
   fs_info: code(READ, 1024, 31),
   quota_ctl: code(READ | WRITE, 16, 40),
+  qgroup_assign: code(WRITE, 24, 41),
+  qgroup_create: code(WRITE, 16, 42),
   subvol_info: code(READ, 504, 60),
 } as const;
 /** Simple quotas, Linux 6.7 and newer. */
@@ -99,6 +102,38 @@ export function enableSimpleQuota(fd: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** A new subvolume in an open directory: the `btrfs` command costs a process. Error: `storage.ioctl-failed`, as below. */
+export function createSubvolume(dir: number, name: string): void {
+  const bytes = new Uint8Array(4096);
+  bytes.set(Buffer.from(name).subarray(0, 255), 8);
+  control(dir, "subvol_create", bytes);
+}
+
+const EEXIST = 17;
+const LEVEL_1 = 1n << 48n;
+
+/**
+ * Puts a subvolume into the quota group `1/<group>`, which is made if there is none; done again it is harmless. `pool`: an
+ * open directory of the file system. Error: `storage.quota-failed`.
+ */
+export function joinGroup(pool: number, subvolume: number, group: number): void {
+  const refuse = (which: "qgroup_create" | "qgroup_assign", values: bigint[]) => {
+    const bytes = new Uint8Array(new BigUint64Array(values).buffer);
+    if (libc().ioctl(pool, IOC[which], ptr(bytes)) >= 0) return;
+    const number = errno();
+    if (number === EEXIST) return;
+    throw new CodedError({
+      code: "storage.quota-failed",
+      title: "A project's quota group could not be made",
+      why: `The btrfs call ${which} failed with errno ${number}.`,
+      exit: EX.OSERR,
+    });
+  };
+  const id = LEVEL_1 | BigInt(group);
+  refuse("qgroup_create", [1n, id]);
+  refuse("qgroup_assign", [1n, BigInt(subvolume), id]);
 }
 
 export interface SubvolumeInfo {

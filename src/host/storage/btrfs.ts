@@ -33,7 +33,7 @@ import { CodedError } from "../../core/errors.ts";
 import { exec, execOk } from "../../core/exec.ts";
 import { isUuid } from "../../core/ids.ts";
 import { readStateFile, writeStateFile } from "../../core/state-file.ts";
-import { bytesHeld, withFdAsync } from "./btrfs-ioctl.ts";
+import { bytesHeld, createSubvolume, joinGroup, withFd, withFdAsync } from "./btrfs-ioctl.ts";
 import { type Space, type Storage, type StoredSnapshot, unknownProject } from "./storage.ts";
 import { allNested, btrfs, deleteTree, lastChange, snapshotTree, subvolumeAt } from "./subvolumes.ts";
 
@@ -96,8 +96,16 @@ export class BtrfsStorage implements Storage {
     };
   }
 
+  /**
+   * A project that has neither a limit nor snapshots yet has no file: its group is numbered as its subvolume is. Two
+   * fsyncs, each a transaction of its own, were most of what making one cost. From its first limit, snapshot or
+   * restore on there is one, before anything else is changed.
+   */
   #record(id: string): SpaceRecord | undefined {
-    return readStateFile(join(this.space(id).meta, "space.json"), (value) => recordSchema.parse(value));
+    const { meta, data } = this.space(id);
+    const kept = readStateFile(join(meta, "space.json"), (value) => recordSchema.parse(value));
+    if (kept !== undefined || !existsSync(data)) return kept;
+    return { group: Number(subvolumeAt(data).id), quota_bytes: null, snapshots: {} };
   }
 
   #save(id: string, record: SpaceRecord): void {
@@ -122,28 +130,19 @@ export class BtrfsStorage implements Storage {
     // A restore that was cut off between its two renames.
     if (!existsSync(space.data) && existsSync(replaced)) renameSync(replaced, space.data);
     if (!existsSync(space.data)) {
-      await btrfs("subvolume", "create", space.data);
+      withFd(space.dir, (dir) => createSubvolume(dir, "data"));
       chmodSync(space.data, 0o711);
     }
-    if (this.#record(id) === undefined) {
-      const group = Number(subvolumeAt(space.data).id);
-      await this.#join(group, group);
-      this.#save(id, { group, quota_bytes: null, snapshots: {} });
+    if (!existsSync(join(space.meta, "space.json"))) {
+      const own = Number(subvolumeAt(space.data).id);
+      this.#join(own, own);
     }
     return space;
   }
 
   /** Puts a subvolume into a project's quota group, making that first. Done again it is harmless. */
-  async #join(subvolume: number, group: number): Promise<void> {
-    if (this.#o.counted !== "simple") return;
-    await exec(["btrfs", "qgroup", "create", `1/${group}`, this.#o.pool]);
-    const joined = await exec(["btrfs", "qgroup", "assign", `0/${subvolume}`, `1/${group}`, this.#o.pool]);
-    if (joined.code === 0 || /exists/i.test(joined.stderr)) return;
-    throw new CodedError({
-      code: "storage.quota-failed",
-      title: "A project's quota group could not be made",
-      why: joined.stderr.trim(),
-    });
+  #join(subvolume: number, group: number): void {
+    if (this.#o.counted === "simple") withFd(this.#o.pool, (pool) => joinGroup(pool, subvolume, group));
   }
 
   async remove(id: string): Promise<boolean> {
@@ -239,7 +238,8 @@ export class BtrfsStorage implements Storage {
         `1/${record.group}`,
         this.#o.pool,
       );
-    this.#save(id, { ...record, quota_bytes: bytes });
+    // At each start it is what it was.
+    if (bytes !== record.quota_bytes) this.#save(id, { ...record, quota_bytes: bytes });
   }
 
   async usage(id: string): Promise<Usage> {
@@ -299,7 +299,7 @@ export class BtrfsStorage implements Storage {
     const record = this.#known(id);
     const space = this.space(id);
     const staged = this.#staging(id);
-    await this.#join(Number(subvolumeAt(staged).id), record.group);
+    this.#join(Number(subvolumeAt(staged).id), record.group);
     await this.snapshot(id, "safety");
     const replaced = join(space.dir, "replaced");
     if (existsSync(replaced)) await deleteTree(this.#o.pool, replaced);
