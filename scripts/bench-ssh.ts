@@ -3,13 +3,11 @@
  * way, and many small files by rsync. Prints JSON: the times of each round.
  * Usage: bun scripts/bench-ssh.ts [rounds]
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cleanEnv, execOk } from "../src/core/exec.ts";
-import { portOwner } from "../src/core/ports.ts";
-import { findProgram, sshdVersion } from "../src/hub/sshd/programs.ts";
-import { renderSshdConfig } from "../src/hub/sshd/render.ts";
+import { execOk } from "../src/core/exec.ts";
+import { startLabSshd } from "../test/fixtures/lab-sshd.ts";
 import { startSshLab } from "../test/fixtures/ssh-lab.ts";
 
 const SSHD_PORT = 27_412;
@@ -28,27 +26,7 @@ type Figures = Record<"login" | "up" | "down" | "rsync_up" | "rsync_down", numbe
 
 const dir = mkdtempSync(join(tmpdir(), "bench-ssh-"));
 const lab = await startSshLab();
-const server = await startSshd();
-
-/** The system's sshd with this run's keys; its user is whoever runs this. */
-async function startSshd(): Promise<Bun.Subprocess> {
-  writeFileSync(join(dir, "authorized_keys"), `${lab.keys.account.publicLine}\n`, { mode: 0o600 });
-  await execOk(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", join(dir, "host_key")]);
-  chmodSync(join(dir, "host_key"), 0o600);
-  const sshd = findProgram("sshd");
-  const config = join(dir, "sshd_config");
-  writeFileSync(
-    config,
-    renderSshdConfig({
-      port: SSHD_PORT,
-      hostKey: join(dir, "host_key"),
-      authorizedKeys: join(dir, "authorized_keys"),
-      version: await sshdVersion(sshd),
-    }),
-  );
-  if (process.getuid?.() === 0) mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
-  return Bun.spawn([sshd, "-D", "-e", "-f", config], { cwd: "/", env: cleanEnv(), stderr: "ignore" });
-}
+const sshd = await startLabSshd(dir, SSHD_PORT, { authorized: [lab.keys.account.publicLine] });
 
 const options = (port: number) => [
   ...["ssh", "-F", "none", "-p", String(port), "-i", lab.identity("account"), "-c", "aes128-gcm@openssh.com"],
@@ -85,7 +63,6 @@ async function round(way: Way, figures: Figures, source: string, files: string):
 const none = (): Figures => ({ login: [], up: [], down: [], rsync_up: [], rsync_down: [] });
 const told = { ours: none(), peer: none() };
 try {
-  for (let tries = 0; portOwner(SSHD_PORT) === null && tries < 200; tries++) await Bun.sleep(25);
   const source = join(dir, "source");
   await execOk(["sh", "-c", `head -c ${MIB}M /dev/urandom >${source}`], { timeout: 120_000 });
   const files = join(dir, "files");
@@ -94,11 +71,10 @@ try {
     if (n < 100) mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, `file-${n}`), `${"content ".repeat(n % 200)}${n}\n`);
   }
-  const user = (await execOk(["id", "-un"])).trim();
   const home = join(dir, "peer");
   mkdirSync(home);
   const ours: Way = { ssh: options(lab.port), at: lab.at(""), home: lab.agent.home };
-  const peer: Way = { ssh: options(SSHD_PORT), at: `${user}@127.0.0.1:`, home };
+  const peer: Way = { ssh: options(SSHD_PORT), at: `${sshd.user}@127.0.0.1:`, home };
   // Once for the caches of both.
   await round(ours, none(), source, files);
   await round(peer, none(), source, files);
@@ -108,8 +84,7 @@ try {
   }
   console.log(JSON.stringify({ mib: MIB, files: FILES, ...told }));
 } finally {
-  server.kill();
-  await server.exited;
+  await sshd.stop();
   await lab.stop();
   rmSync(dir, { recursive: true, force: true });
 }

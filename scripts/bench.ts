@@ -239,7 +239,7 @@ async function files(): Promise<void> {
     row(`${what}, through hub, tunnel, host and agent`, a.toFixed(0), b.toFixed(0), `${(a / b).toFixed(2)}×`);
   }
   row(
-    "memory gained meanwhile, MiB: hub with host, agent",
+    "memory gained meanwhile, MiB: hub, host, agent",
     measured.grown_bytes.map((one) => (one / 2 ** 20).toFixed(0)).join(", "),
   );
   json.files = measured;

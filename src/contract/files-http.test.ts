@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { accessFor, parseFilesPath, previewType } from "./files-http.ts";
+import { accessFor, nextChunkBytes, parseFilesPath, previewType, UPLOAD_CHUNK_BYTES } from "./files-http.ts";
 
 const ID = "0b7ee9a6-6d6f-4a8f-9d3c-1b2c3d4e5f60";
 
@@ -37,4 +37,15 @@ test("only a known ending has a type", () => {
   expect(previewType("a/plot.SVG")).toBe("image/svg+xml");
   for (const path of ["a.js", "a.constructor", "a.__proto__", ".html", "html", "a.html/b"])
     expect(previewType(path)).toBeUndefined();
+});
+
+test("parts grow on a fast line and shrink on a slow one, within limits", () => {
+  const MIB = 2 ** 20;
+  const after = (took: number[]) => took.reduce(nextChunkBytes, UPLOAD_CHUNK_BYTES) / MIB;
+  expect(after([50])).toBe(16);
+  expect(after(Array(20).fill(50))).toBe(32);
+  expect(after([2_000, 2_000])).toBe(8);
+  expect(after([20_000])).toBe(4);
+  expect(after(Array(20).fill(20_000))).toBe(1);
+  expect(after([20_000, 20_000, 50, 50, 50])).toBe(16);
 });

@@ -53,8 +53,22 @@ export const UPLOAD_CONTENT_TYPE = "application/offset+octet-stream";
 export const TUS_VERSION = "1.0.0";
 export const TUS_EXTENSIONS = "creation,creation-with-upload,checksum,expiration,termination";
 export const TUS_CHECKSUMS = ["sha256", "sha1"] as const;
-/** A request's part of an upload: its hash is checked before it counts, and this much is sent again after a break. */
+/** An upload's first part: its hash is checked before it counts, and a part is what is sent again after a break. */
 export const UPLOAD_CHUNK_BYTES = 8 * 1024 * 1024;
+const MIN_CHUNK_BYTES = 1024 * 1024;
+/** A client has two in memory. */
+const MAX_CHUNK_BYTES = 32 * 1024 * 1024;
+const SHORT_MS = 500;
+const LONG_MS = 5_000;
+
+/**
+ * Bytes of the next part, from those of the last and the milliseconds it took: larger while parts are soon done, so that
+ * the pause between two does not count, smaller where a break would cost much. Pure.
+ */
+export function nextChunkBytes(bytes: number, took: number): number {
+  if (took < SHORT_MS) return Math.min(bytes * 2, MAX_CHUNK_BYTES);
+  return took > LONG_MS ? Math.max(bytes / 2, MIN_CHUNK_BYTES) : bytes;
+}
 /** An upload nobody goes on with is forgotten after this time. */
 export const UPLOAD_EXPIRES_MS = 7 * 24 * 3600_000;
 /** What to do where there is something of that name already. */

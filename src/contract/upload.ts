@@ -2,6 +2,7 @@
 import { CodedError } from "../core/errors.ts";
 import { problemOf } from "./client.ts";
 import {
+  nextChunkBytes,
   type OnExisting,
   TUS_VERSION,
   UPLOAD_CHUNK_BYTES,
@@ -57,8 +58,9 @@ export async function uploadFile(
   };
   let url: string | undefined;
   let offset = 0;
+  let chunk = UPLOAD_CHUNK_BYTES;
   const prepare = async (at: number) => {
-    const bytes = await source.read(at, Math.min(UPLOAD_CHUNK_BYTES, source.size - at));
+    const bytes = await source.read(at, Math.min(chunk, source.size - at));
     return { bytes, checksum: await sha256(bytes) };
   };
   let ahead: { offset: number; part: ReturnType<typeof prepare> } | undefined;
@@ -75,6 +77,7 @@ export async function uploadFile(
     } else if (again) offset = Number((await call(url, "HEAD", {})).get("upload-offset"));
     if (offset >= source.size) return;
     const part = await partAt(offset);
+    const began = performance.now();
     const sending = call(
       url,
       "PATCH",
@@ -90,6 +93,7 @@ export async function uploadFile(
     ahead = end < source.size ? { offset: end, part: prepare(end) } : undefined;
     ahead?.part.catch(() => {});
     offset = Number((await sending).get("upload-offset"));
+    if (part.bytes.length === chunk) chunk = nextChunkBytes(chunk, performance.now() - began);
   };
   let failures = 0;
   do {
@@ -100,6 +104,9 @@ export async function uploadFile(
     } catch (error) {
       const wait = RETRY_MS[failures++];
       if (wait === undefined || !passes(error)) throw error;
+      // On a line that breaks often a smaller part gets through.
+      chunk = nextChunkBytes(chunk, Number.POSITIVE_INFINITY);
+      ahead = undefined;
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   } while (failures > 0 || offset < source.size);

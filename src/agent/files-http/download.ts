@@ -1,5 +1,5 @@
 /** One file, whole or in part, as it is on disk now. */
-import { constants, open } from "node:fs/promises";
+import { constants, type FileHandle, open } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { previewType } from "../../contract/files-http.ts";
 import { sysPath } from "../../contract/path-bytes.ts";
@@ -14,6 +14,44 @@ const READ_BYTES = 256 * 1024;
 
 function one(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
+}
+
+/** Two buffers take turns: one is filled while the other is on its way, and nothing is left to collect. */
+async function sendBytes(file: FileHandle, res: ServerResponse, start: number, end: number): Promise<void> {
+  const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)];
+  let turn = 0;
+  const read = async (at: number) => {
+    const buffer = buffers[turn++ % 2] as Uint8Array;
+    const { bytesRead } = await file.read(buffer, 0, Math.min(READ_BYTES, end - at), at);
+    // A short piece may wait in the stream, which holds a full one only until `drain`: it gets bytes of its own.
+    return bytesRead === READ_BYTES ? buffer : buffer.slice(0, bytesRead);
+  };
+  const ahead = (at: number) => {
+    if (at >= end) return undefined;
+    const reading = read(at);
+    // Told when its turn comes, which may be much later.
+    reading.catch(() => {});
+    return reading;
+  };
+  let next = ahead(start);
+  try {
+    for (let at = start; next !== undefined; ) {
+      const piece = await next;
+      at += piece.length;
+      if (piece.length === 0) {
+        // It was cut meanwhile: an answer that ends early must not look whole.
+        res.destroy();
+        return;
+      }
+      const sent = writeOut(res, piece);
+      next = ahead(at);
+      await sent;
+    }
+    res.end();
+  } finally {
+    // Before its file is closed.
+    await Promise.allSettled([next]);
+  }
 }
 
 export async function sendFile(
@@ -89,18 +127,7 @@ export async function sendFile(
       res.end();
       return;
     }
-    for (let at = part.start; at < part.end; ) {
-      const want = Math.min(READ_BYTES, part.end - at);
-      const { bytesRead, buffer } = await file.read(new Uint8Array(want), 0, want, at);
-      if (bytesRead === 0) {
-        // It was cut meanwhile: an answer that ends early must not look whole.
-        res.destroy();
-        return;
-      }
-      await writeOut(res, buffer.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-    res.end();
+    await sendBytes(file, res, part.start, part.end);
   } finally {
     await file.close();
   }

@@ -6,7 +6,6 @@
 import { createHash, type Hash, randomBytes } from "node:crypto";
 import {
   constants,
-  type FileHandle,
   mkdir,
   open,
   readdir,
@@ -24,8 +23,12 @@ import { CodedError, errnoOf } from "../../core/errors.ts";
 import { fileError } from "../file-error.ts";
 import { folderOf } from "../paths.ts";
 import { place } from "./place.ts";
+import { WriteBehind } from "./write-behind.ts";
 
-const SYNC_BYTES = 64 * 1024 * 1024;
+/** The disk is asked for what came in steps of this, while more comes: little is left to wait for at the last byte. */
+const SYNC_BYTES = 16 * 1024 * 1024;
+/** A sender waits when it is further ahead of the disk than this. */
+const UNSYNCED_BYTES = 64 * 1024 * 1024;
 /** So long an upload that arrived is remembered: its last answer may have been lost on the way. */
 const REMEMBER_MS = 3600_000;
 
@@ -43,6 +46,8 @@ const infoSchema = z.object({
 
 export interface Upload extends z.infer<typeof infoSchema> {
   offset: number;
+  /** What the disk has, counted or not yet. */
+  flushed: number;
   touched_at: number;
   /** Where it went, once it is whole. */
   placed: string | undefined;
@@ -69,7 +74,7 @@ export class UploadStore {
   /** Whoever writes into one now, and what ends that. */
   readonly #busy = new Map<string, { stop: () => void; done: Promise<unknown> }>();
   /** What is on its way to the disk while more arrives. A failure stays until the next part or the last byte meets it. */
-  readonly #syncing = new Map<string, { upTo: number; job: Promise<void> }>();
+  readonly #syncing = new Map<string, { upTo: number; job: Promise<void>; ended: boolean }>();
   #opened: Promise<void> | undefined;
 
   constructor(dir: string) {
@@ -95,6 +100,7 @@ export class UploadStore {
             ...info,
             upload_id: id,
             offset: Math.min(info.synced, size),
+            flushed: Math.min(info.synced, size),
             touched_at: mtimeMs,
             placed: undefined,
           });
@@ -150,6 +156,7 @@ export class UploadStore {
       created_at: now,
       touched_at: now,
       synced: 0,
+      flushed: 0,
       offset: 0,
       placed: undefined,
     };
@@ -160,10 +167,12 @@ export class UploadStore {
   }
 
   async #save(upload: Upload): Promise<void> {
-    const { offset: _offset, touched_at: _touched, placed: _placed, ...info } = upload;
+    const { offset: _offset, flushed: _flushed, touched_at: _touched, placed: _placed, ...info } = upload;
     const file = this.#path(upload.upload_id, "info.json");
-    await writeFile(`${file}.new`, JSON.stringify(info));
-    await rename(`${file}.new`, file);
+    // Two may be under way; whichever is last is true, for neither says more than the disk has.
+    const own = `${file}.${randomBytes(4).toString("hex")}`;
+    await writeFile(own, JSON.stringify(info));
+    await rename(own, file);
   }
 
   async get(id: string): Promise<Upload> {
@@ -204,7 +213,11 @@ export class UploadStore {
     const start = upload.offset;
     let at = start;
     const hash: Hash | undefined = checksum && createHash(checksum.algorithm);
+    // Of a part that did not pass: what the disk takes from now on are other bytes.
+    if ((this.#syncing.get(upload.upload_id)?.upTo ?? 0) > start) await this.#synced(upload);
+    upload.flushed = Math.min(upload.flushed, start);
     const file = await open(this.#path(upload.upload_id, "data"), constants.O_WRONLY);
+    const writer = new WriteBehind(file, start);
     try {
       // Left by a part that did not pass, or by a writer before a crash.
       await file.truncate(start);
@@ -218,13 +231,16 @@ export class UploadStore {
             });
           }
           // Hashed here while another thread writes.
-          const writing = writeAll(file, chunk, at);
+          const room = writer.add(chunk);
           hash?.update(chunk);
-          await writing;
           at += chunk.length;
+          await room;
+          await this.#syncBehind(upload, writer.written);
         }
+        await writer.done();
       } catch (error) {
-        if (checksum === undefined && !(error instanceof CodedError)) upload.offset = at;
+        await writer.done().catch(() => {});
+        if (checksum === undefined && !(error instanceof CodedError)) upload.offset = writer.written;
         throw error;
       }
       if (checksum && hash && !hash.digest().equals(checksum.digest)) {
@@ -239,11 +255,14 @@ export class UploadStore {
       upload.offset = at;
       upload.touched_at = Date.now();
       if (at === upload.length) {
-        await this.#synced(upload.upload_id);
-        await file.datasync();
+        await this.#synced(upload);
+        await file.datasync().catch((error: unknown) => lost(upload, error));
         upload.synced = at;
         await this.#save(upload);
-      } else await this.#syncBehind(upload, at);
+      } else {
+        await this.#record(upload);
+        await this.#syncBehind(upload, at);
+      }
     } catch (error) {
       throw errnoOf(error) === undefined || error instanceof CodedError
         ? error
@@ -253,18 +272,28 @@ export class UploadStore {
     }
   }
 
-  /** Resolves when nothing of it is on its way to the disk; throws what went wrong there. */
-  async #synced(id: string): Promise<void> {
-    const running = this.#syncing.get(id);
-    this.#syncing.delete(id);
-    await running?.job;
+  /** What the disk has and what counts is what a restart goes by. */
+  async #record(upload: Upload): Promise<void> {
+    const certain = Math.min(upload.flushed, upload.offset);
+    if (certain <= upload.synced) return;
+    upload.synced = certain;
+    await this.#save(upload);
   }
 
-  /** The sender goes on while the disk takes what came, and waits when it is a whole step ahead of the disk. */
+  /** Resolves when nothing of it is on its way to the disk; throws what went wrong there. */
+  async #synced(upload: Upload): Promise<void> {
+    const running = this.#syncing.get(upload.upload_id);
+    this.#syncing.delete(upload.upload_id);
+    await running?.job.catch((error: unknown) => lost(upload, error));
+  }
+
+  /** Has the disk take what was written, up to `at`, while the sender goes on. What it has counts once its hash did. */
   async #syncBehind(upload: Upload, at: number): Promise<void> {
     const { upload_id } = upload;
-    if (at - (this.#syncing.get(upload_id)?.upTo ?? upload.synced) < SYNC_BYTES) return;
-    await this.#synced(upload_id);
+    const running = this.#syncing.get(upload_id);
+    if (at - (running?.upTo ?? upload.flushed) < SYNC_BYTES) return;
+    if (running && !running.ended && at - upload.flushed < UNSYNCED_BYTES) return;
+    await this.#synced(upload);
     const job = (async () => {
       const file = await open(this.#path(upload_id, "data"), "r+");
       try {
@@ -272,11 +301,15 @@ export class UploadStore {
       } finally {
         await file.close();
       }
-      upload.synced = at;
-      await this.#save(upload);
+      upload.flushed = at;
+      await this.#record(upload);
     })();
-    job.catch(() => {});
-    this.#syncing.set(upload_id, { upTo: at, job });
+    const syncing = { upTo: at, job, ended: false };
+    const end = () => {
+      syncing.ended = true;
+    };
+    job.then(end, end);
+    this.#syncing.set(upload_id, syncing);
   }
 
   /** Puts a whole upload in its place. It stays as it is when that fails: another place can be asked for, or another try. */
@@ -298,18 +331,18 @@ export class UploadStore {
   }
 
   async remove(id: string): Promise<void> {
+    const upload = this.#uploads.get(id);
     this.#uploads.delete(id);
     // What it says no longer matters, but it must not write into a folder that is being removed.
-    await this.#synced(id).catch(() => {});
+    if (upload) await this.#synced(upload).catch(() => {});
     await rm(this.#path(id), { recursive: true, force: true });
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < chunk.length; ) {
-    const { bytesWritten } = await file.write(chunk, done, chunk.length - done, at + done);
-    done += bytesWritten;
-  }
+/** The kernel forgets what it could not write, and says so once: the sender goes on behind what is certain. */
+function lost(upload: Upload, error: unknown): never {
+  upload.offset = upload.synced;
+  throw fileError(error, upload.path);
 }
 
 /** So that the new name outlives a power cut as well. */

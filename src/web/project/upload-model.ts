@@ -6,6 +6,7 @@
 import type { HttpRequest, HttpStack, Upload as TusUpload } from "tus-js-client";
 import { z } from "zod";
 import {
+  nextChunkBytes,
   type OnExisting,
   TUS_VERSION,
   UPLOAD_CHUNK_BYTES,
@@ -238,16 +239,26 @@ function causeOf(error: unknown): unknown {
   });
 }
 
-/** Adds the hash of each part to its request. */
-function hashing(inner: HttpStack): HttpStack {
+/** Adds the hash of each part to its request; the next part's is made while that one is on its way. */
+function hashing(inner: HttpStack, file: File): HttpStack {
+  const hashOf = async (part: Blob) => await sha256(new Uint8Array(await part.arrayBuffer()));
+  let ahead: { start: number; size: number; hash: Promise<string> } | undefined;
   return {
     getName: () => inner.getName(),
     createRequest(method, url) {
       const request: HttpRequest = inner.createRequest(method, url);
       const send = request.send.bind(request);
       request.send = async (body?: Blob) => {
-        if (body && body.size > 0)
-          request.setHeader("Upload-Checksum", await sha256(new Uint8Array(await body.arrayBuffer())));
+        if (body && body.size > 0) {
+          const start = Number(request.getHeader("Upload-Offset") ?? 0);
+          const known = ahead?.start === start && ahead.size === body.size ? ahead.hash : undefined;
+          request.setHeader("Upload-Checksum", await (known ?? hashOf(body)));
+          const end = start + body.size;
+          const next = file.slice(end, end + body.size);
+          ahead = next.size > 0 ? { start: end, size: next.size, hash: hashOf(next) } : undefined;
+          // A file that can no longer be read is told of when its part is sent.
+          ahead?.hash.catch(() => {});
+        }
         return await send(body);
       };
       return request;
@@ -268,6 +279,11 @@ async function begin(item: UploadItem, file: File): Promise<void> {
   set(key, { state: "sending" });
   const { Upload, DefaultHttpStack } = await import("tus-js-client");
   const before = keptOf(projectId)[own]?.url;
+  let partBegan = performance.now();
+  const partTook = (ms: number) => {
+    upload.options.chunkSize = nextChunkBytes(upload.options.chunkSize ?? UPLOAD_CHUNK_BYTES, ms);
+    partBegan = performance.now();
+  };
   const upload = new Upload(file, {
     endpoint: uploadsUrl(projectId),
     ...(before ? { uploadUrl: before } : {}),
@@ -275,7 +291,7 @@ async function begin(item: UploadItem, file: File): Promise<void> {
     retryDelays: RETRY_MS,
     storeFingerprintForResuming: false,
     uploadDataDuringCreation: file.size <= UPLOAD_CHUNK_BYTES,
-    httpStack: hashing(new DefaultHttpStack({} as never)),
+    httpStack: hashing(new DefaultHttpStack({} as never), file),
     headers: {
       "Upload-Metadata": [
         `path ${toBase64(pathBytes(item.path))}`,
@@ -287,8 +303,13 @@ async function begin(item: UploadItem, file: File): Promise<void> {
       if (upload.url) remember({ url: new URL(upload.url, location.href).pathname });
     },
     onProgress: (sent) => set(key, { sent }),
-    onChunkComplete: (_size, sent) => remember({ sent }),
+    onChunkComplete(_size, sent) {
+      remember({ sent });
+      partTook(performance.now() - partBegan);
+    },
     onShouldRetry(error) {
+      // On a line that breaks often a smaller part gets through.
+      partTook(Number.POSITIVE_INFINITY);
       const cause = causeOf(error) as CodedError;
       if (FINAL.has(cause.code)) return false;
       const status = error.originalResponse?.getStatus() ?? 0;
