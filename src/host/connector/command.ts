@@ -15,7 +15,7 @@ import { type HostState, hostKey, hostKeyPath, readHostState } from "../state.ts
 import { answering, chooseAddress, shownHostKey } from "./addresses.ts";
 import { endHeldSsh } from "./held-ssh.ts";
 import { offerKey } from "./offer-key.ts";
-import { runTunnel, type TunnelEnd, type TunnelOptions, takeOver } from "./tunnel.ts";
+import { runTunnel, type TunnelEnd, type TunnelOptions, takeOver, tunnelCiphers } from "./tunnel.ts";
 
 const log = logger("connector");
 const FIRST_BACKOFF_MS = 500;
@@ -139,6 +139,7 @@ export default command({
           local: { http: ports.hostHttp, ssh: ports.hostSsh },
           hubHttps: machinesPort(state.https_port),
           localHub: ports.hostHttp + 2,
+          ...tunnelCiphers(),
         };
         tell({ address });
         end = await runTunnel(options, {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { nextBackoff } from "./command.ts";
-import { judgeEnd, sshArgv } from "./tunnel.ts";
+import { judgeEnd, sshArgv, tunnelCiphers } from "./tunnel.ts";
 
 const options = {
   address: "198.18.1.1",
@@ -20,6 +20,16 @@ test("the tunnel's argument vector", () => {
   expect(sshArgv(options).join(" ")).toBe(
     `${common} -R 127.0.0.1:10300:127.0.0.1:9002 -R 0.0.0.0:9300:127.0.0.1:9003 -L 127.0.0.1:9004:127.0.0.1:9200 cocalc@198.18.1.1`,
   );
+});
+
+test("AES-GCM first where the processor has instructions for AES, ssh's own choice elsewhere", () => {
+  const x86 = tunnelCiphers("processor\t: 0\nflags\t\t: fpu sse2 aes avx2\n");
+  expect(x86.ciphers).toStartWith("aes128-gcm@openssh.com,");
+  expect(tunnelCiphers("Features\t: fp asimd evtstrm aes pmull sha1\n")).toEqual(x86);
+  expect(tunnelCiphers("Features\t: fp asimd evtstrm crc32 cpuid\n")).toEqual({});
+  expect(tunnelCiphers("flags : fpu vaes_like\n")).toEqual({});
+  expect(sshArgv({ ...options, ...x86 }).join(" ")).toContain(`-o Ciphers=${x86.ciphers} -R `);
+  expect(sshArgv({ ...options, ...x86 }, ["takeover"]).join(" ")).toContain("-o Ciphers=aes128-gcm");
 });
 
 test("a takeover asks for no forward", () => {

@@ -2,6 +2,7 @@
  * The reverse tunnel: OpenSSH's client with the hub's pinned key and one ordinary session whose far end echoes. The
  * session makes sshd set TCP_NODELAY (without it answers stall 40 ms), and its echo is the heartbeat.
  */
+import { readFileSync } from "node:fs";
 import { CodedError, type ProblemDetails } from "../../core/errors.ts";
 import { exec } from "../../core/exec.ts";
 import { logger } from "../../core/log.ts";
@@ -22,6 +23,26 @@ export interface TunnelOptions {
   /** The hub's HTTPS port, and the port here that leads to it through the tunnel. */
   hubHttps: number;
   localHub: number;
+  /** As `Ciphers` takes them; ssh's own choice unless said. */
+  ciphers?: string;
+}
+
+/**
+ * Half of what a byte costs ssh and sshd is ChaCha20-Poly1305, which ssh asks for first: right where the processor has no
+ * instructions for AES. Where it has, AES-GCM takes a third off the whole (measured). Takes the text of /proc/cpuinfo.
+ */
+export function tunnelCiphers(cpuinfo = readCpuinfo()): { ciphers?: string } {
+  if (!/^(flags|Features)\s*:.*\baes\b/m.test(cpuinfo)) return {};
+  const gcm = "aes128-gcm@openssh.com,aes256-gcm@openssh.com";
+  return { ciphers: `${gcm},chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr` };
+}
+
+function readCpuinfo(): string {
+  try {
+    return readFileSync("/proc/cpuinfo", "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** A heartbeat each 5 s, dead after 15 s without an answer: packets that are dropped, not refused, show in no other way. */
@@ -71,6 +92,7 @@ export function sshArgv(options: TunnelOptions, command: string[] = []): string[
     ...set("ConnectTimeout=10"),
     ...set("ControlPath=none"),
     ...set("LogLevel=ERROR"),
+    ...(options.ciphers === undefined ? [] : set(`Ciphers=${options.ciphers}`)),
     ...forwards,
     `${options.user}@${options.address}`,
     ...command,
