@@ -66,6 +66,7 @@ async function daemon(build?: string): Promise<Keeper> {
   const keeper = createKeeper({
     paths,
     door: { hostname: "127.0.0.1", port },
+    hostKey: host.publicLine,
     projects: () => [project()],
     wake() {
       state = "running";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { hostPaths } from "../../core/paths.ts";
 import { generateKeyPair } from "../../core/ssh-keys.ts";
 import { projectRecords } from "../projects/record.ts";
+import { accessFile } from "../ssh-gateway/places.ts";
 import { type HostState, hostKey, knownHostKey } from "../state.ts";
 import { leaveFormerHub } from "./other-hub.ts";
 
@@ -17,6 +18,7 @@ test("the former hub's identity is put aside, its projects stay and do not run, 
   mkdirSync(paths.projects);
   writeFileSync(paths.state, "{}");
   const before = hostKey(paths).publicLine;
+  writeFileSync(accessFile(paths), "{}");
   const project_id = "2d9f1f3e-54a8-4a0e-9d8c-8d6f8f6b1b11";
   projectRecords(paths.projects).save({
     spec: {
@@ -42,4 +44,6 @@ test("the former hub's identity is put aside, its projects stay and do not run, 
   }
   expect(readFileSync(join(`${paths.ssh}.of-aaaaaaaa`, "host_ed25519.pub"), "utf8")).toContain(before);
   expect(projectRecords(paths.projects).load()[0]?.desired).toBe("stopped");
+  // Nobody whom the former hub let in may start one.
+  expect(existsSync(accessFile(paths))).toBe(false);
 });

@@ -46,7 +46,7 @@ export function createAccessTable(path: string): AccessTable {
   }
   const reload = () => {
     const kept = readStateFile(path, (value) => fileSchema.parse(value));
-    if (kept) use(kept.access);
+    use(kept?.access ?? { accounts: [], projects: [] });
   };
   reload();
 

@@ -119,7 +119,14 @@ export default command({
         daemon = socket;
         const listening = gateway?.listening() ?? false;
         const build = `${VERSION} ${COMMIT}`;
-        tell({ type: "hello", pid: process.pid, build, door: doorName(door), listening, draining });
+        tell({
+          type: "hello",
+          pid: process.pid,
+          build,
+          door: doorName(door, key.publicLine),
+          listening,
+          draining,
+        });
         tellLogins();
       });
       socket.once("close", () => {

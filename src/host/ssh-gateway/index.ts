@@ -50,6 +50,7 @@ export function createSshFeature(host: HostCore): {
     door: local
       ? { hostname: undefined, port: state.ports.ssh }
       : { hostname: "127.0.0.1", port: ports.hostSsh },
+    hostKey: key.publicLine,
     projects: () => manager.statuses().map(asTold),
     wake(projectId) {
       try {

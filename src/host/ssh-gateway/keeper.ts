@@ -45,6 +45,8 @@ interface Gateway {
 export interface KeeperOptions {
   paths: HostPaths;
   door: { hostname: string | undefined; port: number };
+  /** `ssh-ed25519 AAAA…`, as the gateway shows it. */
+  hostKey: string;
   projects(): GatewayProject[];
   wake(projectId: string): void;
   onLogin(login: Extract<Report, { type: "login" }>): void;
@@ -133,7 +135,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
       // What changed while no daemon was there to say so.
       send(socket, { type: "recheck", id: 0 });
       const ours = report.pid === starting?.pid;
-      const same = report.build === build && report.door === doorName(door) && starting === undefined;
+      const same =
+        report.build === build && report.door === doorName(door, options.hostKey) && starting === undefined;
       if (ours || (same && current === undefined && !report.draining)) use(gateway);
       else if (report.draining) log.info("an earlier SSH gateway goes on until who is logged in has left");
       else if (current !== undefined) drainOthers();

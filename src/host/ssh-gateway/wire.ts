@@ -64,9 +64,9 @@ export const reportSchema = z.discriminatedUnion("type", [
 ]);
 export type Report = z.infer<typeof reportSchema>;
 
-/** Where a gateway listens: one that listens elsewhere is not the one that is wanted. */
-export const doorName = (door: { hostname: string | undefined; port: number }): string =>
-  `${door.hostname ?? "*"}:${door.port}`;
+/** Where a gateway listens, and the key that it shows: one that does otherwise is not the one that is wanted. */
+export const doorName = (door: { hostname: string | undefined; port: number }, hostKey: string): string =>
+  `${door.hostname ?? "*"}:${door.port} ${hostKey}`;
 
 export function send(socket: Socket, message: Order | Report): void {
   if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
