@@ -137,6 +137,41 @@ describe.skipIf(WHY !== undefined)("places of projects", () => {
     SLOW,
   );
 
+  test.skipIf(process.env.COCALC_TEST_LONG === undefined)(
+    "one on its host's own programs takes along what it installed; to a host with the same ones nothing is asked",
+    async () => {
+      await lab.hub.json(
+        "project",
+        "create",
+        "--name",
+        "own",
+        "--image",
+        "system",
+        "--host",
+        lab.host.host_id,
+      );
+      const own = async () => await lab.hub.json<Project>("project", "show", "own");
+      await lab.hub.json("project", "start", "own");
+      await lab.sh(
+        await own(),
+        "echo 'echo mine' | sudo tee /usr/bin/mine /etc/mine >/dev/null; sudo chmod 755 /usr/bin/mine; sudo rm -r /usr/share/doc/bash",
+      );
+      const state = "mine; cat /etc/mine; test -e /usr/share/doc/bash || echo gone; stat -c %U /usr/bin/mine";
+      const wanted = "mine\necho mine\ngone\nroot\n";
+      expect(await lab.sh(await own(), state)).toBe(wanted);
+      expect((await lab.hub.cli("project", "move", "own", "--to", second.name)).stderr).toBe("");
+      expect((await own()).host_id).toBe(second.host_id);
+      expect(await lab.sh(await own(), state)).toBe(wanted);
+      expect((await lab.hub.cli("project", "archive", "own")).stderr).toBe("");
+      expect((await lab.hub.cli("project", "unarchive", "own", "--to", lab.host.name)).stderr).toBe("");
+      await lab.hub.json("project", "start", "own");
+      expect(await own()).toMatchObject({ state: "running", problem: null });
+      expect(await lab.sh(await own(), state)).toBe(wanted);
+      await lab.hub.json("project", "delete", "own");
+    },
+    SLOW,
+  );
+
   test(
     "its host is away: the age of the last proven backup is told first, then it goes on elsewhere",
     async () => {

@@ -19,7 +19,9 @@ export function systemChanged(before: string, now: string, since: "last start" |
   };
 }
 
-export function createSystemWatch(host: HostCore): HostFeature {
+export function createSystemWatch(
+  host: Pick<HostCore, "manager" | "helper">,
+): HostFeature & { look(): Promise<void> } {
   const { manager, helper } = host;
   let timer: ReturnType<typeof setInterval> | undefined;
   async function look(): Promise<void> {
@@ -36,6 +38,7 @@ export function createSystemWatch(host: HostCore): HostFeature {
     }
   }
   return {
+    look,
     async start() {
       const round = () =>
         void look().catch((error: unknown) =>
