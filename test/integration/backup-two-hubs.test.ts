@@ -150,7 +150,7 @@ for (const kind of ["a directory", "a bucket"] as const) {
           await Promise.all([first.cli("backup", "take-over"), second.cli("backup", "take-over")]);
           await owner.json("backup", "take-over");
           expect(await Promise.all([prune(owner), prune(other)])).toEqual(["pruned", "backup.other-hub"]);
-          await nothingIsLost(owner);
+          await nothingIsLost(first);
         }
         await first.json("backup", "take-over");
         expect((await first.cli("backup", "verify")).stderr).toBe("");

@@ -49,6 +49,8 @@ interface Job {
 
 export class BackupJobs {
   readonly #jobs = new Map<string, Job>();
+  /** Snapshots that jobs read: `<project>/<name>`. */
+  readonly #read = new Set<string>();
   readonly #timer: ReturnType<typeof setInterval>;
 
   readonly root: HelperRoot;
@@ -103,6 +105,10 @@ export class BackupJobs {
       .finally(() => {
         job.ended = performance.now();
       });
+  }
+
+  reads(projectId: string, snapshot: string): boolean {
+    return this.#read.has(`${projectId}/${snapshot}`);
   }
 
   poll(jobId: string): JobState {
@@ -164,6 +170,7 @@ export class BackupJobs {
       if (reads && this.storage.space(source_id).snapshots !== undefined) {
         snapshot = await this.storage.snapshot(source_id, "backup");
         from = snapshot?.path ?? from;
+        if (snapshot) this.#read.add(`${source_id}/${snapshot.name}`);
       }
       if (task.kind === "restore" || task.kind === "drill") {
         from = await this.storage.stage(task.kind === "drill" ? job_id : project_id);
@@ -212,7 +219,10 @@ export class BackupJobs {
       if (job.result && snapshot) job.result.nested.push(...snapshot.left_out);
     } finally {
       await this.#removeView(view);
-      if (snapshot) await this.storage.removeSnapshot(source_id, snapshot.name);
+      if (snapshot) {
+        this.#read.delete(`${source_id}/${snapshot.name}`);
+        await this.storage.removeSnapshot(source_id, snapshot.name);
+      }
       if (task.kind === "drill") await this.storage.remove(job_id);
     }
   }

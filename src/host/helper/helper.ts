@@ -206,6 +206,7 @@ export async function startHelper(options: { dataDir?: string; binary: string })
         ready()
           .list()
           .some((one) => one.project_id === id),
+      isRead: (id, name) => backups.reads(id, name),
     }),
   };
   const server = await serveHelper(root.socket, { uid: root.hostUid, gid: root.hostGid }, handlers);

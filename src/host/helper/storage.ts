@@ -15,6 +15,8 @@ export function storageHandlers(options: {
   places: PoolPlaces;
   turns: Turns;
   isRunning: (project_id: string) => boolean;
+  /** A job reads it just now. */
+  isRead: (project_id: string, name: string) => boolean;
 }): Pick<HelperHandlers, keyof typeof storageVerbs> {
   const { storage, places, turns } = options;
   let scrubbing = false;
@@ -77,6 +79,9 @@ export function storageHandlers(options: {
     "snapshot.list": ({ project_id }) =>
       turn(project_id, () => ({ snapshots: storage.snapshots(project_id) })),
     "snapshot.remove": ({ project_id, name }) =>
-      turn(project_id, async () => ({ removed: await storage.removeSnapshot(project_id, name) })),
+      turn(project_id, async () => ({
+        // However old it is by a clock that jumped.
+        removed: !options.isRead(project_id, name) && (await storage.removeSnapshot(project_id, name)),
+      })),
   };
 }

@@ -60,7 +60,6 @@ async function turn(
     if ((await helper.call("snapshot.create", params)).snapshot !== null) round.taken += 1;
   }
   for (const name of expired(await list(), now)) {
-    await helper.call("snapshot.remove", { project_id, name });
-    round.removed += 1;
+    if ((await helper.call("snapshot.remove", { project_id, name })).removed) round.removed += 1;
   }
 }

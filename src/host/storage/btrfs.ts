@@ -178,9 +178,11 @@ export class BtrfsStorage implements Storage {
     const { data, snapshots = "" } = this.space(id);
     const all = join(snapshots, ".all");
     await this.#sweep(all);
-    const newest = this.snapshots(id).at(-1);
-    if (onlyIfChanged && newest !== undefined) {
-      if ((await lastChange(data)) <= subvolumeAt(newest.path).made_at) return undefined;
+    if (onlyIfChanged) {
+      // The last that was made, by the file system's own count: names are times, and clocks jump.
+      const made = this.snapshots(id).map((one) => subvolumeAt(one.path).made_at);
+      const last = made.reduce((most, one) => (one > most ? one : most), 0n);
+      if (made.length > 0 && (await lastChange(data)) <= last) return undefined;
     }
     const name = await this.#freeName(all);
     const path = join(all, name);

@@ -33,7 +33,9 @@ export async function lookAt(
           .digest("hex")
       : await sha256OfFile(join(one.location, name));
   if (hash !== snapshot) return { whole: false, hostname: null };
-  const result = await repositories.rustic(one, ["cat", "snapshot", snapshot]);
+  let result = await repositories.rustic(one, ["cat", "snapshot", snapshot]);
+  // Once more: its own end (memory, somebody's kill) says nothing of the file, whose hash was right.
+  if (result.code !== 0) result = await repositories.rustic(one, ["cat", "snapshot", snapshot]);
   if (result.code !== 0) return { whole: false, hostname: null };
   const parsed = snapshotSchema.safeParse(JSON.parse(result.stdout));
   return { whole: true, hostname: parsed.success ? parsed.data.hostname : null };

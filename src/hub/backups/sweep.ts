@@ -6,6 +6,7 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { sha256OfFile } from "./look.ts";
+import { OWNER } from "./owner.ts";
 
 /** A file that grows is being written; one that has been still for so long is not. */
 export const STILL_MS = { small: 2 * 60_000, pack: 10 * 60_000 };
@@ -60,7 +61,8 @@ export async function sweep(options: {
       return; // pruned this moment
     }
     const small = kind !== "data";
-    if (now - stat.mtimeMs < (small ? still.small : still.pack)) return;
+    // Of a time that has not come: written while the clock was ahead.
+    if (Math.abs(now - stat.mtimeMs) < (small ? still.small : still.pack)) return;
     if (!NAME.test(file) || !stat.isFile()) {
       aside(name, "no file that belongs in a repository");
       return;
@@ -89,6 +91,8 @@ export async function sweep(options: {
   for (const name of readdirSync(location)) {
     if (["config", "index", "snapshots", "keys", "data", "locks"].includes(name) || PROBE.test(name))
       continue;
+    // The hub's own mark, and one that is just being written.
+    if (name === OWNER || name.startsWith(`${OWNER}.tmp-`)) continue;
     if (existsSync(join(location, name))) aside(basename(name), "no file that belongs in a repository");
   }
   return result;

@@ -123,6 +123,10 @@ test("failures have causes and ways out", () => {
   expect(run({ errors: ["SSH_FX_FAILURE Failure"] }).code).toBe("backup.repository-full");
   expect(run({ stderr: "NoSuchBucket" }).code).toBe("backup.s3-no-bucket");
   expect(run({ code: 134 }).code).toBe("backup.pack-damaged");
+  // The hub went away while it read: that is no damage.
+  expect(run({ code: 134, stderr: "client_loop: send disconnect: Broken pipe" }).code).toBe(
+    "backup.unreachable",
+  );
   expect(run({ ended: "silence" }).code).toBe("backup.silent");
   expect(run({ stderr: "what nobody saw before" })).toMatchObject({
     code: "backup.failed",

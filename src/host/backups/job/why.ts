@@ -3,6 +3,14 @@ import { causeOf } from "../../../contract/repository-causes.ts";
 import { EX, type ProblemDetails } from "../../../core/errors.ts";
 import type { RusticRun } from "./rustic-run.ts";
 
+/** rustic gives up in the same way (a panic, 134) on data that is damaged and on a way that breaks off while it reads. */
+const WAY = new Set([
+  "backup.unreachable",
+  "backup.refused",
+  "backup.host-key-changed",
+  "backup.s3-throttled",
+]);
+
 export function problemOfRun(run: RusticRun, what: string): ProblemDetails {
   const text = `${run.errors.join("\n")}\n${run.stderr}\n${run.warnings.join("\n")}`;
   const why =
@@ -18,17 +26,17 @@ export function problemOfRun(run: RusticRun, what: string): ProblemDetails {
       exit: EX.TEMPFAIL,
     };
   }
+  const cause = causeOf(text);
+  if (cause && (run.code !== 134 || WAY.has(cause.code))) return { ...cause, why, exit: EX.TEMPFAIL };
   if (run.code === 134) {
     return {
       code: "backup.pack-damaged",
-      title: "Part of the backup's data is damaged in the repository",
+      title: "Part of the backup's data could not be read from the repository",
       why,
-      fix: "Restore an older or newer snapshot, or folders one by one; what lies outside the damaged part comes back.",
+      fix: "If the hub or the line was away meanwhile, start it again. If not, that part is damaged: restore an older or newer snapshot, or folders one by one; what lies outside comes back.",
       exit: EX.DATAERR,
     };
   }
-  const cause = causeOf(text);
-  if (cause) return { ...cause, why, exit: EX.TEMPFAIL };
   return {
     code: "backup.failed",
     title: `${what} failed`,
