@@ -22,8 +22,8 @@ export function logDir(root = isRoot()): string {
 
 export const logPath = (hostId: string, root?: boolean): string => join(logDir(root), `left-${hostId}.log`);
 
-/** What tells this machine's projects apart from its being a host: keys, the hub's word, what runs. */
-export const IDENTITY = ["host.json", "ssh", "run"] as const;
+/** What tells this machine's projects apart from its being a host: keys, the hub's word, who may log in, what runs. */
+export const IDENTITY = ["host.json", "ssh", "ssh-access.json", "run"] as const;
 
 export function leavingPlan(
   paths: HostPaths,

@@ -109,8 +109,9 @@ export async function runOn(
   const said = (await stderr).slice(-MAX_NOISE);
   // 255 is ssh's own failure; before the first marker nothing of ours ran.
   if (!late && code === 255) {
-    // Turned away at the door, without a word of ssh's: nothing ran, so it may be tried again.
-    if (state === "before" && said.trim() === "" && (await waitedOut(target, options.signal)))
+    // Turned away at the door, of which ssh says little or nothing: nothing ran, so it may be tried again.
+    const away = said.trim() === "" || /kex_exchange_identification|Connection (closed|reset)/.test(said);
+    if (state === "before" && away && (await waitedOut(target, options.signal)))
       return await runOn(target, files, script, options);
     throw new CodedError(
       judgeSsh(said, target, { hubKey: options.hubKey, password: options.password !== undefined }),
