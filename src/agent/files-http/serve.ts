@@ -8,6 +8,7 @@ import { CodedError } from "../../core/errors.ts";
 import { resolvePath } from "../paths.ts";
 import { seenPath } from "../shared-files.ts";
 import { sendProblem } from "./answer.ts";
+import { holdBack } from "./hold-back.ts";
 import { serveUploads } from "./tus.ts";
 import { UploadStore } from "./upload-store.ts";
 
@@ -75,6 +76,7 @@ export function createFilesServer(home: string): FilesServer {
 
   const server: Server = createServer();
   const onRequest = (req: IncomingMessage, res: ServerResponse) => {
+    holdBack(req);
     serve(req, res).catch((error: unknown) => {
       const tus = (req.url ?? "").includes("/files/uploads");
       // The rest of a body that is not wanted would be taken for the next request.
