@@ -43,7 +43,7 @@ test("parts grow on a fast line and shrink on a slow one, within limits", () => 
   const MIB = 2 ** 20;
   const after = (took: number[]) => took.reduce(nextChunkBytes, UPLOAD_CHUNK_BYTES) / MIB;
   expect(after([50])).toBe(16);
-  expect(after(Array(20).fill(50))).toBe(32);
+  expect(after(Array(20).fill(50))).toBe(16);
   expect(after([2_000, 2_000])).toBe(8);
   expect(after([20_000])).toBe(4);
   expect(after(Array(20).fill(20_000))).toBe(1);

@@ -56,8 +56,8 @@ export const TUS_CHECKSUMS = ["sha256", "sha1"] as const;
 /** An upload's first part: its hash is checked before it counts, and a part is what is sent again after a break. */
 export const UPLOAD_CHUNK_BYTES = 8 * 1024 * 1024;
 const MIN_CHUNK_BYTES = 1024 * 1024;
-/** A client has two in memory. */
-const MAX_CHUNK_BYTES = 32 * 1024 * 1024;
+/** A client has two in memory, and what fetch and the hash make of them. */
+const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
 const SHORT_MS = 500;
 const LONG_MS = 5_000;
 

@@ -27,6 +27,7 @@ import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 const CAN = process.getuid?.() === 0 && existsSync(process.env.CHROMIUM ?? "/usr/bin/chromium");
 const LONG = process.env.COCALC_TEST_LONG === "1";
 const SLOW = 300_000;
+const FETCHING = 40 * 60_000;
 const JUPYTER = ["jupyterlab==4.4.10", "ipykernel==6.31.0"];
 const VITE = ["vite@7.3.8"];
 const STREAMLIT = ["streamlit==1.50.0"];
@@ -55,8 +56,18 @@ describe.skipIf(!CAN)("real apps in Chromium (needs root for podman, and Chromiu
     return { tab, errors, sockets };
   }
 
+  /** Apart from all else, with a limit of its own: what a mirror and a compiler take says nothing of the apps. */
+  const trees: string[] = [];
+  const long = { streamlit: "", tensorboard: "", codeServer: "" };
   beforeAll(async () => {
-    const trees = await Promise.all([pythonApp("jupyterlab", JUPYTER), nodeApp("vite-app", VITE)]);
+    trees.push(await pythonApp("jupyterlab", JUPYTER), await nodeApp("vite-app", VITE));
+    if (!LONG) return;
+    long.streamlit = await pythonApp("streamlit", STREAMLIT);
+    long.tensorboard = await pythonApp("tensorboard", TENSORBOARD);
+    if (CAN_BUILD_CODE_SERVER) long.codeServer = await codeServerApp();
+  }, FETCHING);
+
+  beforeAll(async () => {
     hub = await startHub();
     ui = `https://localhost:${hub.basePort}`;
     browser = await launch(await trusting(hub.basePort));
@@ -191,7 +202,7 @@ describe.skipIf(!CAN)("real apps in Chromium (needs root for podman, and Chromiu
   test.skipIf(!LONG)(
     "Streamlit: a widget's change reaches the script and comes back",
     async () => {
-      await unpackInProject(hub, id, await pythonApp("streamlit", STREAMLIT));
+      await unpackInProject(hub, id, long.streamlit);
       await run(
         `printf 'import streamlit as st\\nname = st.text_input("Name", "nobody")\\nst.write("hello " + name)\\n' >streamlit_app.py`,
       );
@@ -210,7 +221,7 @@ describe.skipIf(!CAN)("real apps in Chromium (needs root for podman, and Chromiu
   test.skipIf(!LONG)(
     "TensorBoard: a scalar that was logged is shown",
     async () => {
-      await unpackInProject(hub, id, await pythonApp("tensorboard", TENSORBOARD));
+      await unpackInProject(hub, id, long.tensorboard);
       await run(
         `python3 - <<'END'\nimport time\nfrom tensorboard.compat.proto.event_pb2 import Event\nfrom tensorboard.compat.proto.summary_pb2 import Summary\nfrom tensorboard.summary.writer.event_file_writer import EventFileWriter\nw = EventFileWriter("logs/run")\nfor step in range(5):\n    w.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=[Summary.Value(tag="loss", simple_value=1.0 / (step + 1))])))\nw.close()\nEND`,
       );
@@ -226,7 +237,7 @@ describe.skipIf(!CAN)("real apps in Chromium (needs root for podman, and Chromiu
   test.skipIf(!LONG || !CAN_BUILD_CODE_SERVER)(
     "VS Code (code-server; needs a C++ compiler): its terminal, and a web view with its service worker",
     async () => {
-      await unpackInProject(hub, id, await codeServerApp());
+      await unpackInProject(hub, id, long.codeServer);
       const settings = { "security.workspace.trust.enabled": false, "workbench.startupEditor": "none" };
       await run(
         `mkdir -p .local/share/code-server/User && echo '${JSON.stringify(settings)}' >.local/share/code-server/User/settings.json && echo '# Seen in a web view' >page.md`,
