@@ -10,10 +10,15 @@ export function holdBack(req: IncomingMessage): void {
   // An answer that comes before the body's end takes it from the request.
   const { socket } = req;
   const push = req.push.bind(req);
+  let held = false;
   req.push = (chunk: unknown, encoding?: BufferEncoding) => {
     const more = push(chunk, encoding);
-    if (chunk === null) socket.resume();
-    else if (!more) socket.pause();
+    if (chunk === null) {
+      if (held) socket.resume();
+    } else if (!more) {
+      held = true;
+      socket.pause();
+    }
     return more;
   };
 }
