@@ -103,7 +103,7 @@ export default function EditorPane({
           <Button
             size="xs"
             variant="default"
-            disabled={!state?.live || (word !== "Saving" && word !== "Not saved")}
+            disabled={!state?.live || state.gone || (word !== "Saving" && word !== "Not saved")}
             onClick={() => save(false)}
             title="Ctrl S; it is saved by itself after a pause"
           >
