@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Browser } from "playwright-core";
-import type { Host } from "../../src/contract/api.ts";
+import type { Host, Project } from "../../src/contract/api.ts";
 import type { HostCommand } from "../../src/contract/api-commands.ts";
 import { launch, seriousProblems, shot, type Watched, watchedPage } from "../fixtures/browser.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
@@ -57,6 +57,19 @@ describe.skipIf(!CAN)("upgrades on the hub's page (needs root for podman, and Ch
       await dialog.getByRole("button", { name: "Upgrade the hub" }).click();
       await dialog.getByText("must be a version").waitFor();
       await shot(page, "hub-upgrade-dialog");
+      await dialog.getByRole("button", { name: "Cancel" }).click();
+      // A project that cannot be backed up holds the upgrade up, until it is asked for without.
+      const made = await hub.json<Project>("project", "create", "--name", "thesis");
+      await hub.json("project", "start", made.project_id);
+      await hub.json("settings", "set", "backup_path", "/proc/nowhere");
+      await section.getByRole("button", { name: "Upgrade the hub…" }).click();
+      await page.getByRole("dialog").getByRole("button", { name: "Upgrade the hub" }).click();
+      await section.getByText("upgrade.not-backed-up").waitFor({ timeout: 60_000 });
+      await section.scrollIntoViewIfNeeded();
+      await shot(page, "host-version-not-backed-up");
+      expect(await seriousProblems(page)).toEqual([]);
+      await section.getByRole("button", { name: "Upgrade without these backups" }).click();
+      await section.getByText("upgrade.no-units").waitFor({ timeout: 60_000 });
       // A 422 is what was wanted here.
       expect(watched.errors.filter((one) => !/status of 422/.test(one))).toEqual([]);
     },

@@ -3,7 +3,7 @@
  * the hub's own look; what is damaged on purpose is told and heals.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DoctorReport, Host, Project } from "../../src/contract/api.ts";
 import type { BackupEntry } from "../../src/contract/api-backups.ts";
@@ -227,6 +227,30 @@ describe.skipIf(WHY !== undefined)("backups of a project", () => {
           expect(statSync(join(lab.repository, folder, name)).mode & 0o777).toBe(0o444);
       const drilled = await lab.hub.cli("backup", "drill", "first");
       expect(drilled.code).toBe(0);
+    },
+    SLOW,
+  );
+
+  test(
+    "before its host is upgraded a project that changed is backed up; where that fails nothing is upgraded",
+    async () => {
+      const upgrade = (...more: string[]) => lab.hub.cli("host", "upgrade", lab.host.name, ...more);
+      await lab.sh(project, "date +%s%N > changed");
+      // No unit runs this machine's services, which is found by the upgrade itself: after the backups.
+      expect((await upgrade()).stderr).toContain("upgrade.no-units");
+      expect((await lab.list(project))[0]).toMatchObject({ state: "proven", reason: "upgrade" });
+      const away = `${lab.repository}.away`;
+      renameSync(lab.repository, away);
+      try {
+        const refused = await upgrade();
+        expect(refused.stderr).toContain("upgrade.not-backed-up");
+        expect(refused.stderr).toContain(project.name);
+        expect(refused.stderr).toContain("--without-backups");
+      } finally {
+        renameSync(away, lab.repository);
+      }
+      expect((await upgrade("--without-backups")).stderr).toContain("upgrade.no-units");
+      expect((await lab.backup(project)).state).toBe("proven");
     },
     SLOW,
   );

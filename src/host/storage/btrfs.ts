@@ -179,10 +179,9 @@ export class BtrfsStorage implements Storage {
     const all = join(snapshots, ".all");
     await this.#sweep(all);
     if (onlyIfChanged) {
-      // The last that was made, by the file system's own count: names are times, and clocks jump.
-      const made = this.snapshots(id).map((one) => subvolumeAt(one.path).made_at);
-      const last = made.reduce((most, one) => (one > most ? one : most), 0n);
-      if (made.length > 0 && (await lastChange(data)) <= last) return undefined;
+      // Since any of them, by the file system's own count: names are times, and clocks jump.
+      const changed = await lastChange(data);
+      if (this.snapshots(id).some((one) => changed <= subvolumeAt(one.path).made_at)) return undefined;
     }
     const name = await this.#freeName(all);
     const path = join(all, name);
