@@ -244,11 +244,22 @@ describe.skipIf(!CAN)("real apps in Chromium (needs root for podman, and Chromiu
       );
       const { tab, sockets } = await openApp("vscode");
       await tab.locator(".monaco-workbench .explorer-folders-view").waitFor({ timeout: 180_000 });
-      const command = async (name: string) => {
-        await tab.keyboard.press("F1");
-        await tab.locator(".quick-input-widget input").first().fill(`>${name}`);
-        await tab.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().click();
-      };
+      // A command is listed once its part of the workbench has loaded, and not in a list that was opened before.
+      const command = (name: string) =>
+        until(
+          `the command ${name}`,
+          async () => {
+            await tab.keyboard.press("Escape");
+            await tab.keyboard.press("F1");
+            await tab.locator(".quick-input-widget input").first().fill(`>${name}`);
+            await tab
+              .locator(".quick-input-list .monaco-list-row", { hasText: name })
+              .first()
+              .click({ timeout: 5_000 });
+            return true;
+          },
+          120_000,
+        );
       await command("Terminal: Create New Terminal");
       await tab
         .locator(".terminal-wrapper .xterm-helper-textarea")
