@@ -16,6 +16,7 @@ import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const CAN = process.getuid?.() === 0 && existsSync(process.env.CHROMIUM ?? "/usr/bin/chromium");
 const SLOW = 120_000;
+const REFUSED = /This needs the role collaborator/;
 const NOTEBOOK = JSON.stringify({
   nbformat: 4,
   nbformat_minor: 5,
@@ -153,6 +154,58 @@ describe.skipIf(!CAN)("sharing a project, in two Chromiums (needs root for podma
         project,
       );
       expect(status).toEqual([403, 403]);
+    },
+    SLOW,
+  );
+
+  test(
+    "a viewer opens the app and the web server that are marked, and no other of the project",
+    async () => {
+      const made = await hub.cli(
+        ...["project", "exec", project, "--", "sh", "-c"],
+        "mkdir -p public && echo 'Course page' > public/index.html && for p in 8000 8001; do mkdir -p www$p && echo served-$p > www$p/index.html && setsid python3 -m http.server $p --bind 127.0.0.1 --directory www$p >/dev/null 2>&1 </dev/null & done",
+      );
+      expect(made.code).toBe(0);
+      const serve = "exec python3 -m http.server --bind 127.0.0.1 --directory $HOME/private $PORT";
+      await hub.json("app", "define", project, "vault", "--command", serve, "--base", "strip");
+      await hub.json("project", "share", "view", project, "--apps", "site");
+      await ben.page.goto(`${hub.url}/projects/${project}`);
+      const open = async (link: string, text: string) => {
+        const opened = ben.page.context().waitForEvent("page");
+        await ben.page.getByRole("link", { name: link }).click();
+        const page = await opened;
+        await page.getByText(text, { exact: true }).waitFor({ timeout: 60_000 });
+        return page;
+      };
+      const site = await open("site", "Course page");
+      await shot(site, "viewer-app");
+      await open("Web server on port 8000", "served-8000");
+      expect(await ben.page.getByRole("link", { name: /vault|8001/ }).count()).toBe(0);
+      // By hand, from the hub's door and beside the marked one on its very origin.
+      const here = new URL(site.url());
+      const tries = ["apps/vault/", "apps/jupyterlab/", "proxy/8001/", "port/8001/"];
+      for (const origin of [hub.url, here.origin])
+        for (const way of tries) {
+          await site.goto(`${origin}/${project}/${way}`).catch(() => {});
+          await site.getByText(REFUSED).waitFor();
+          expect(await site.content()).not.toMatch(/served-8001|secret|key/);
+        }
+      // What serves the marked folder has no way out of it.
+      await site.goto(`${here.origin}/${project}/apps/site/..%2fprivate%2fkey`).catch(() => {});
+      expect(await site.content()).not.toContain("secret");
+      const apps = await hub.json<{ name: string; state: string }[]>("app", "list", project);
+      expect(apps.filter((one) => one.state === "running").map((one) => one.name)).toEqual(["site"]);
+      // What is marked no more is shut at once.
+      await hub.json("project", "share", "view", project, "--apps", "jupyterlab");
+      await until(
+        "the app is shut",
+        async () => {
+          await site.goto(`${here.origin}/${project}/apps/site/`).catch(() => {});
+          return !(await site.content()).includes("Course page");
+        },
+        15_000,
+      );
+      for (const page of ben.page.context().pages()) if (page !== ben.page) await page.close();
     },
     SLOW,
   );
