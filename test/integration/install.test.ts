@@ -120,6 +120,13 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
   test(
     "a second run changes and restarts nothing; --check and --dry-run too",
     async () => {
+      // Made at the hub's first round of backups, whenever that comes.
+      const jail = "/var/lib/cocalc/.local/share/cocalc/launchpad/ssh/sftp-jail";
+      await until(
+        "the jail of backups was made",
+        async () => (await tree.sh(`ls ${jail}`)).code === 0,
+        60_000,
+      );
       const before = [await pids(), await files()];
       expect((await install("0.1.0")).code).toBe(0);
       expect((await install("0.1.0", "--check")).code).toBe(0);
@@ -268,7 +275,7 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
       const asked = await tree.exec([`${HUB_BIN}/current/cocalc-hub`, "host", "upgrade", name], {
         timeout: 200_000,
       });
-      expect(`${asked.stdout}${asked.stderr}`).toContain("upgrade to the latest: done, 0.2.0 runs");
+      expect(`${asked.stdout}${asked.stderr}`).toContain("upgrade to the latest release: done, 0.2.0 runs");
       await runs("0.2.0");
       const undone = await tree.exec([`${HUB_BIN}/current/cocalc-hub`, "host", "rollback", name], {
         timeout: 200_000,
