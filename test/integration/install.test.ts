@@ -121,7 +121,7 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
     "a second run changes and restarts nothing; --check and --dry-run too",
     async () => {
       // Made at the hub's first round of backups, whenever that comes.
-      const jail = "/var/lib/cocalc/.local/share/cocalc/launchpad/ssh/sftp-jail";
+      const jail = "/var/lib/cocalc/.local/share/cocalc/launchpad/ssh/jail-passwd";
       await until(
         "the jail of backups was made",
         async () => (await tree.sh(`ls ${jail}`)).code === 0,
