@@ -80,7 +80,7 @@ describe.skipIf(WHY !== undefined)("backups of projects in a pool", () => {
       expect((await lab.list(project)).length).toBe(backups);
       const shots = await lab.hub.json<{ snapshots: Snapshot[] }>("snapshot", "list", project.project_id);
       expect(shots.snapshots.filter((one) => one.kind === "backup")).toEqual([]);
-      await lab.sh(other, "echo changed > copied-*/data/big");
+      await lab.sh(other, "cd copied-* && echo changed > data/big");
       expect(await lab.sh(project, "stat -c %s data/big")).toBe("48000000\n");
       const absent = await lab.hub.cli(
         ...["project", "copy", other.project_id, "--from", project.project_id, "--path", "none"],
