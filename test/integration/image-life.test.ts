@@ -32,6 +32,8 @@ describe.skipIf(process.getuid?.() !== 0)("an image's life (needs root for podma
     hub = await startHub();
     writeFileSync(join(dir, "password"), "correct horse battery\n");
     await hub.json("setup", "--email", "ada@example.com", "--password-file", join(dir, "password"));
+    // A backup of a project needs its image.
+    await hub.json("settings", "set", "backup_every_minutes", "0");
     await until(
       "the host is ready",
       async () => (await hub.json<{ state: string }[]>("host", "list"))[0]?.state === "ready",
