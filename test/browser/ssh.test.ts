@@ -193,19 +193,26 @@ describe.skipIf(!CAN)("SSH in Chromium and with stock ssh (needs root for podman
       // A key of the project is nobody's account.
       writeFileSync(join(dir, "ada.pub"), `${keys.ada.publicLine} build robot\n`);
       await hub.json("ssh-key", "add", join(dir, "ada.pub"), "--project", id);
+      await until("the key opens it", async () => (await run("ada", "true")).code === 0, WAIT);
       const robot = await stay("ada");
       await face("The project's key build robot, over SSH").waitFor({ timeout: WAIT });
       await watched.getByText("by a key that is nobody's account").waitFor();
-      // Their host's program is gone, and the logins with it; the hub needs no word from it.
+      // Their host's program is killed; the logins live on, and the hub hears of them again.
       const [daemon] = descendantsOf(hub.pid).filter(
         ({ argv }) => argv[0]?.endsWith("cocalc-project-host") && argv[1] === "serve",
       );
-      process.kill(daemon?.pid ?? -1, "SIGKILL");
-      await robot.exited;
-      await face("The project's key build robot, over SSH").waitFor({ state: "detached", timeout: WAIT });
-      await until("SSH is there again", async () => (await run("ben", "true")).code === 0, WAIT);
+      const killed = daemon?.pid ?? -1;
+      process.kill(killed, "SIGKILL");
+      const hostIsBack = async () =>
+        !descendantsOf(hub.pid).some(({ pid }) => pid === killed) &&
+        (await hub.json<{ state: string }[]>("host", "list"))[0]?.state === "ready";
+      await until("the host is back", hostIsBack, WAIT);
       const live = await stay("ben");
       await face("Ben, over SSH").waitFor({ timeout: WAIT });
+      expect(robot.exitCode).toBeNull();
+      await face("The project's key build robot, over SSH").waitFor({ timeout: WAIT });
+      robot.kill("SIGKILL");
+      await face("The project's key build robot, over SSH").waitFor({ state: "detached", timeout: WAIT });
       await page.goto(`${hub.url}/projects/${id}/connect`);
       await page.getByText("ben@laptop").waitFor();
       await shot(page, "ssh-page-dark");

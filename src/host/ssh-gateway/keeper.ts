@@ -147,8 +147,10 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (report.type === "listening") {
       mine.listening = report.listening;
       drainOthers();
-    } else if (report.type === "logins") mine.logins = report.logins;
-    else if (report.type === "rechecked") answers.get(report.id)?.(report.ended);
+    } else if (report.type === "logins") {
+      mine.logins = report.logins;
+      options.onLogins();
+    } else if (report.type === "rechecked") answers.get(report.id)?.(report.ended);
     else if (report.type === "wake") options.wake(report.project_id);
     else options.onLogin(report);
     return mine;
