@@ -38,10 +38,6 @@ async function listening(port: number): Promise<boolean> {
 
 /** Ours and configurable-http-proxy in turn, twice, on one upstream. */
 async function proxy(): Promise<void> {
-  if (Bun.which("wrk") === null) {
-    row("proxy", "skipped: wrk is not installed (apt-get install wrk)");
-    return;
-  }
   const [ours, peer, app] = [27_101, 27_102, 27_104];
   const chp = join(root, "node_modules/configurable-http-proxy/bin/configurable-http-proxy");
   const children = [
