@@ -13,6 +13,8 @@ import { until } from "../fixtures/running-hub.ts";
 const up = (host: Host) => host.state === "ready" || OF_THE_TREE.includes(host.problem?.code);
 const ROOT = process.getuid?.() === 0;
 const SLOW = 240_000;
+/** A tree of packages from a slow mirror, where none was made yet. */
+const TREE = 900_000;
 const HUB_BIN = "/var/lib/cocalc/.local/share/cocalc/bin";
 const LONG_RUNNING = ["hub", "sshd", "project-host", "connector", "helper"] as const;
 /** Served in the tree, by openssl: what a release's web address is elsewhere. */
@@ -79,7 +81,7 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
     for (const version of ["0.1.0", "0.2.0", "0.3.0"]) place(version);
     await tree.boot();
     filesBefore = await files();
-  }, SLOW);
+  }, TREE);
 
   afterAll(async () => {
     await tree?.destroy();
