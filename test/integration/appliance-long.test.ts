@@ -1,15 +1,13 @@
 /**
  * The appliance in every other way that it boots, under QEMU: with settings, by UEFI, on a processor of 2008; what
- * works in it; copied; full; upgraded. Most of an hour, so only with COCALC_TEST_LONG=1.
+ * works in it; copied; full. Most of an hour, so only with COCALC_TEST_LONG=1.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import type { ApiClient } from "../../src/contract/client.ts";
 import {
   appliances,
   BOOT_MS,
-  BUILD_MS,
   browserOf,
   HUB,
   inProject,
@@ -17,7 +15,6 @@ import {
   setupToken,
   whyNotLong,
 } from "../fixtures/appliance.ts";
-import { makeReleases, type Releases } from "../fixtures/release.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
 const UEFI = existsSync("/usr/share/OVMF/OVMF_CODE_4M.fd");
@@ -207,49 +204,3 @@ describe.skipIf(whyNotLong !== undefined)(
     );
   },
 );
-
-describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLong ?? "long"})`, () => {
-  let releases: Releases;
-  let vm: Vm;
-  let dir: string;
-
-  const lab = appliances(async () => {
-    releases = await makeReleases();
-    return ["--release", await releases.make("9.1.0")];
-  });
-  beforeAll(async () => {
-    dir = mkdtempSync("/var/tmp/cocalc-disc-");
-    const next = await releases.make("9.2.0");
-    await releases.breakProgram("9.2.0", "9.3.0", "cocalc-hub");
-    cpSync(next, join(dir, "9.2.0"), { recursive: true });
-    cpSync(join(releases.dir, "cocalc-launchpad-9.3.0"), join(dir, "9.3.0"), { recursive: true });
-    vm = await lab.make({ disc: dir });
-  }, BUILD_MS);
-  afterAll(() => {
-    releases?.remove();
-    if (dir) rmSync(dir, { recursive: true, force: true });
-  });
-
-  test(
-    "to the next release; a bad one is taken back by itself, and all is as before",
-    async () => {
-      await vm.powerOn();
-      const token = await setupToken(vm);
-      await lab.until(
-        "root's shell",
-        () => vm.ok("mkdir -p /disc && mount /dev/disk/by-label/DISC /disc"),
-        BOOT_MS,
-      );
-      const upgrade = (version: string) =>
-        vm.sh(`sh /disc/${version}/install.sh --offline /disc/${version}`, { timeout: BOOT_MS });
-      const done = await upgrade("9.2.0");
-      expect(done.stderr).toContain("all services run 9.2.0 and are ready");
-      const bad = await upgrade("9.3.0");
-      expect(bad.code).not.toBe(0);
-      expect(await vm.ok(`${HUB} --version`)).toStartWith("9.2.0");
-      expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`token=${token}`);
-      await lab.until("nothing has failed", async () => (await vm.ok(NO_FAILURE)) === "", SLOW);
-    },
-    4 * BOOT_MS,
-  );
-});
