@@ -603,7 +603,7 @@ install_units() {
 current_of() { readlink "$1/bin/current" 2>/dev/null || true; }
 services() { # those that run all the time
   for unit in $units; do
-    case $unit in cocalc-image.* | cocalc-local-host.* | cocalc-storage.* | cocalc-prove.* | cocalc-scrub.* | cocalc-snapshot.* | cocalc-backup.* | *.timer | *.target) continue ;; esac
+    case $unit in cocalc-image.* | cocalc-local-host.* | cocalc-storage.* | cocalc-prove.* | cocalc-scrub.* | cocalc-snapshot.* | cocalc-backup.* | cocalc-prune.* | cocalc-verify.* | *.timer | *.target) continue ;; esac
     echo "$unit"
   done
 }

@@ -6,7 +6,7 @@
  *   POST /projects/:id/backups/:backup/restore     RestoreRequest → Operation
  *   POST /projects/:id/move {host_id}, /clone {name, host_id?}, /archive, /unarchive {host_id?} → Operation
  *   GET  /backups                                  BackupsOverview (admin)
- *   POST /backups/due                              begins what is due; {started}
+ *   POST /backups/due {what?}                      begins what is due; {started}
  *   POST /backups/drill|verify|prune               → Operation (admin)
  *   POST /backups/take-over                        (admin)
  *   GET  /backups/recovery-sheet                   text, with the password (admin)
@@ -154,3 +154,7 @@ export const backupTargetSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 export type BackupTarget = z.infer<typeof backupTargetSchema>;
+
+/** Backups of projects, or a chore of the repositories: as the timers of an installed hub ask. */
+export const dueRequestSchema = z.object({ what: z.enum(["backup", "prune", "verify"]).default("backup") });
+export type DueRequest = z.infer<typeof dueRequestSchema>;

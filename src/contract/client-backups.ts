@@ -5,6 +5,7 @@ import {
   type BackupTarget,
   backupEntrySchema,
   backupsOverviewSchema,
+  type DueRequest,
   projectBackupsSchema,
   type RestoreRequest,
 } from "./api-backups.ts";
@@ -51,7 +52,8 @@ export function backupsClient(call: ApiCall, raw: CallText) {
     copy: (project: string, from: string, paths: string[]) =>
       call("POST", `/projects/${id(project)}/copy`, operationSchema, { from, paths }),
     overview: () => call("GET", "/backups", backupsOverviewSchema),
-    due: () => call("POST", "/backups/due", z.object({ started: z.number() }), {}),
+    due: (what: DueRequest["what"] = "backup") =>
+      call("POST", "/backups/due", z.object({ started: z.number() }), { what }),
     drill: (project?: string) =>
       call("POST", "/backups/drill", operationSchema, project === undefined ? {} : { project_id: project }),
     verify: () => call("POST", "/backups/verify", operationSchema, {}),

@@ -2,6 +2,8 @@
  * Backups from begin to a restored project: real hub, sshd with its jail, rustic, podman. What is proven is proven by
  * the hub's own look; what is damaged on purpose is told and heals.
  */
+
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -229,6 +231,45 @@ describe.skipIf(WHY !== undefined)("backups of a project", () => {
       expect(drilled.code).toBe(0);
     },
     SLOW,
+  );
+
+  test(
+    "a timer's call prunes and reads back where that is due, once; a round does what no timer did, two hours on",
+    async () => {
+      const db = new Database(join(lab.hub.dataDir, "launchpad/hub.sqlite"));
+      db.run("pragma busy_timeout = 5000");
+      const ago = (hours: number) => new Date(Date.now() - hours * 3_600_000).toISOString();
+      const due = async (verb: string) =>
+        (await lab.hub.json<{ started: number }>("backup", verb, "--due")).started;
+      const chores = [
+        { verb: "prune", last: "pruned_at", every: 24 },
+        { verb: "verify", last: "read_back_at", every: 7 * 24 },
+      ] as const;
+      for (const { verb, last, every } of chores) {
+        const set = (hours: number) => db.run(`update backup_repositories set ${last} = ?`, [ago(hours)]);
+        const done = async () => {
+          const [one] = (await lab.overview()).repositories;
+          return (one?.[last] ?? "") > ago(1);
+        };
+        set(every - 1);
+        expect(await due(verb)).toBe(0);
+        set(every + 1);
+        // A round looks each minute, and leaves it.
+        expect(await done()).toBe(false);
+        await until(
+          "the timer's call did it",
+          async () => {
+            const started = await due(verb);
+            return started === 0 && (await done());
+          },
+          60_000,
+        );
+        set(every + 3);
+        await until("a round did it", done, 90_000);
+      }
+      db.close();
+    },
+    3 * SLOW,
   );
 
   test(

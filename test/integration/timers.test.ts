@@ -1,7 +1,7 @@
 /**
  * The timers of an installed machine fire and do their work, under real systemd: backups that are due begin, snapshots
- * are taken while the project host is down, a scrub is looked for. (Pruning, sweeps, reading back and drills have no
- * timers: the hub does them in its own rounds.)
+ * are taken while the project host is down, a scrub is looked for, a repository is pruned and read back. (Sweeps and
+ * drills have no timers: the hub does them in its own rounds.)
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
@@ -23,7 +23,7 @@ if (WHY !== undefined) console.error(`SKIPPED: timers of an installed machine: $
 
 const HUB = "/var/lib/cocalc/.local/share/cocalc";
 const STORAGE = "/var/lib/cocalc-host/.local/share/cocalc/project-host/storage";
-const TIMERS = ["cocalc-backup", "cocalc-snapshot", "cocalc-scrub"] as const;
+const TIMERS = ["cocalc-backup", "cocalc-prune", "cocalc-verify", "cocalc-snapshot", "cocalc-scrub"] as const;
 
 describe.skipIf(WHY !== undefined)("timers of an installed machine", () => {
   let tree: BootedTree;

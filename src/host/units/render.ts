@@ -13,12 +13,16 @@ import image from "../../../systemd/cocalc-image.service" with { type: "text" };
 import localHost from "../../../systemd/cocalc-local-host.service" with { type: "text" };
 import projectHost from "../../../systemd/cocalc-project-host.service" with { type: "text" };
 import prove from "../../../systemd/cocalc-prove.service" with { type: "text" };
+import prune from "../../../systemd/cocalc-prune.service" with { type: "text" };
+import pruneTimer from "../../../systemd/cocalc-prune.timer" with { type: "text" };
 import scrub from "../../../systemd/cocalc-scrub.service" with { type: "text" };
 import scrubTimer from "../../../systemd/cocalc-scrub.timer" with { type: "text" };
 import snapshot from "../../../systemd/cocalc-snapshot.service" with { type: "text" };
 import snapshotTimer from "../../../systemd/cocalc-snapshot.timer" with { type: "text" };
 import sshd from "../../../systemd/cocalc-sshd.service" with { type: "text" };
 import storage from "../../../systemd/cocalc-storage.service" with { type: "text" };
+import verify from "../../../systemd/cocalc-verify.service" with { type: "text" };
+import verifyTimer from "../../../systemd/cocalc-verify.timer" with { type: "text" };
 import { CodedError, EX } from "../../core/errors.ts";
 
 export type Role = "hub" | "host";
@@ -44,6 +48,10 @@ const TEMPLATES: { name: string; text: string; needs: readonly Role[] }[] = [
   { name: "cocalc-sshd.service", text: sshd, needs: ["hub"] },
   { name: "cocalc-backup.service", text: backup, needs: ["hub"] },
   { name: "cocalc-backup.timer", text: backupTimer, needs: ["hub"] },
+  { name: "cocalc-prune.service", text: prune, needs: ["hub"] },
+  { name: "cocalc-prune.timer", text: pruneTimer, needs: ["hub"] },
+  { name: "cocalc-verify.service", text: verify, needs: ["hub"] },
+  { name: "cocalc-verify.timer", text: verifyTimer, needs: ["hub"] },
   { name: "cocalc-image.service", text: image, needs: ["hub"] },
   { name: "cocalc-project-host.service", text: projectHost, needs: ["host"] },
   { name: "cocalc-connector.service", text: connector, needs: ["host"] },

@@ -6,6 +6,7 @@ import {
   backupEntrySchema,
   backupsOverviewSchema,
   backupTargetSchema,
+  dueRequestSchema,
   projectBackupsSchema,
   restoreRequestSchema,
 } from "../../contract/api-backups.ts";
@@ -139,9 +140,11 @@ export function backupRoutes(api: Hono<ApiEnv>, deps: BackupRouteDeps): void {
   api.post(
     "/backups/due",
     doc("Begins what is due (admin)", z.object({ started: z.number() })),
+    body(dueRequestSchema),
     async (c) => {
       admin(c);
-      return c.json({ started: await deps.runDue() });
+      const { what } = c.req.valid("json");
+      return c.json({ started: what === "backup" ? await deps.runDue() : await keeper.beginDue(what) });
     },
   );
   api.post(

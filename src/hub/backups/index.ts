@@ -200,6 +200,7 @@ export function createBackups(core: HubCore): HubFeature {
     async close() {
       clearInterval(timer);
       await running;
+      await keeper.settled();
     },
   };
 }

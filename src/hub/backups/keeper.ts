@@ -24,8 +24,15 @@ const READ_BACK_EVERY_MS = 7 * DAY_MS;
 const READ_BACK_PARTS = 7;
 /** A snapshot that no backup names is what an interrupted or hostile host left; a backup that just ends has this long. */
 const STRAY_MS = 2 * DAY_MS;
+/**
+ * A round leaves what is due to the installed machine's timers for so long: it does by itself what no timer did, under
+ * `cocalc-hub up` and where somebody turned them off.
+ */
+const TIMERS_FIRST_MS = 2 * 3_600_000;
 const FORGET_AT_ONCE = 100;
 
+/** What is done to a repository now and then; the second reads a seventh of it back. */
+export type Chore = "prune" | "verify";
 export type Keeper = ReturnType<typeof createKeeper>;
 
 export function createKeeper(
@@ -215,32 +222,75 @@ export function createKeeper(
     return problem;
   }
 
-  /** One round over all; each repository on its own, so that one that is broken does not stop the others. */
-  async function round(): Promise<void> {
-    for (const one of await repositories.all()) {
-      const lease = await core.leases.take(`keeper:${one.repository_id}`);
+  const isDue = (one: OpenRepository, chore: Chore, grace = 0): boolean => {
+    const [last, every] =
+      chore === "prune" ? [one.pruned_at, PRUNE_EVERY_MS] : [one.read_back_at, READ_BACK_EVERY_MS];
+    return isLongAgo(last ?? one.created_at, every + grace, Date.now());
+  };
+
+  /**
+   * `work` with each repository as it is now, held by this caller alone; each on its own, so that one that is broken
+   * does not stop the others.
+   */
+  async function eachHeld(work: (one: OpenRepository) => Promise<void>): Promise<void> {
+    for (const { repository_id, location } of await repositories.all()) {
+      const lease = await core.leases.take(`keeper:${repository_id}`);
       if (lease === undefined) continue;
       try {
-        await owners.keep(one);
-        await sweepOne(one);
-        const now = await repositories.find(one.repository_id);
-        if (now?.repair === 1) await healer.heal(now, now.read_back_problem !== null);
-        const due = (at: string | null, every: number) => isLongAgo(at ?? one.created_at, every, Date.now());
-        const room = await roomOf(one);
-        if (due(one.pruned_at, PRUNE_EVERY_MS) || room?.space === "refuse") await prune(one);
-        else await keepBallast(one);
-        if (due(one.read_back_at, READ_BACK_EVERY_MS) && (await readBack(one)) !== null)
-          await repositories.update(one.repository_id, { repair: 1 });
+        const now = await repositories.find(repository_id);
+        if (now) await work(now);
       } catch (error) {
-        log.error("a repository could not be kept", { repository: one.location, why: messageOf(error) });
+        log.error("a repository could not be kept", { repository: location, why: messageOf(error) });
       } finally {
         await lease.release();
       }
     }
   }
 
+  async function verify(one: OpenRepository): Promise<void> {
+    if ((await readBack(one)) !== null) await repositories.update(one.repository_id, { repair: 1 });
+  }
+
+  /** One round over all. */
+  async function round(): Promise<void> {
+    await eachHeld(async (one) => {
+      await owners.keep(one);
+      await sweepOne(one);
+      const now = await repositories.find(one.repository_id);
+      if (now?.repair === 1) await healer.heal(now, now.read_back_problem !== null);
+      const room = await roomOf(one);
+      if (isDue(one, "prune", TIMERS_FIRST_MS) || room?.space === "refuse") await prune(one);
+      else await keepBallast(one);
+      if (isDue(one, "verify", TIMERS_FIRST_MS)) await verify(one);
+    });
+  }
+
+  /** What timers asked for and is not done yet. */
+  const begun = new Map<Chore, Promise<void>>();
+  /** Begins a chore where it is due, for a timer; in how many repositories. A round at the same time finds them held. */
+  async function beginDue(chore: Chore): Promise<number> {
+    const due = (await repositories.all()).filter((one) => isDue(one, chore));
+    if (due.length === 0 || begun.has(chore)) return 0;
+    const work = eachHeld(async (one) => {
+      if (!isDue(one, chore)) return;
+      await owners.keep(one);
+      if (chore === "verify") await verify(one);
+      else if (!(await prune(one)))
+        log.info("pruning waits for backups that run", { repository: one.location });
+    });
+    begun.set(
+      chore,
+      work.finally(() => begun.delete(chore)),
+    );
+    return due.length;
+  }
+
   return {
     round,
+    beginDue,
+    async settled(): Promise<void> {
+      await Promise.allSettled(begun.values());
+    },
     sweepOne,
     forget,
     prune,

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import type { Backup } from "../../contract/api-backups.ts";
+import type { Backup, DueRequest } from "../../contract/api-backups.ts";
 import { command, common, print, table } from "../../core/cli.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { backupTarget } from "./backup-target.ts";
@@ -24,6 +24,13 @@ const row = (one: Backup) => [
   one.problem?.title ?? "",
 ];
 
+async function beginDue(
+  args: Parameters<typeof access>[0] & { json?: boolean },
+  what: DueRequest["what"],
+): Promise<void> {
+  print(args, await access(args).api.backups.due(what), ({ started }) => `${started} started`);
+}
+
 export default command({
   meta: { name: "backup", description: "Backups of projects" },
   subCommands: {
@@ -39,10 +46,7 @@ export default command({
       },
       async run({ args }) {
         const { api } = access(args);
-        if (args.due) {
-          print(args, await api.backups.due(), ({ started }) => `${started} started`);
-          return;
-        }
+        if (args.due) return await beginDue(args, "backup");
         if (args.project === undefined) {
           throw new CodedError({
             code: "cli.missing-argument",
@@ -155,10 +159,17 @@ export default command({
       },
     }),
     verify: command({
-      meta: { name: "verify", description: "Reads all data of the repositories back" },
-      args: common,
+      meta: {
+        name: "verify",
+        description: "Reads all data of the repositories back; --due: a seventh, where a week has passed",
+      },
+      args: {
+        ...common,
+        due: { type: "boolean", description: "Begin to read a seventh back where that is due, for a timer" },
+      },
       async run({ args }) {
         const { api } = access(args);
+        if (args.due) return await beginDue(args, "verify");
         print(args, await waitFor(api, await api.backups.verify()), () => "all data reads back");
       },
     }),
@@ -167,9 +178,13 @@ export default command({
         name: "prune",
         description: "Forgets what the policy does not keep, and removes what nothing needs",
       },
-      args: common,
+      args: {
+        ...common,
+        due: { type: "boolean", description: "Begin it where the last time was a day ago, for a timer" },
+      },
       async run({ args }) {
         const { api } = access(args);
+        if (args.due) return await beginDue(args, "prune");
         print(args, await waitFor(api, await api.backups.prune()), () => "pruned");
       },
     }),
