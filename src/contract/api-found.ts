@@ -27,3 +27,17 @@ export const foundSchema = z.object({
   projects: z.array(foundProjectSchema),
 });
 export type Found = z.infer<typeof foundSchema>;
+export type FoundProject = Found["projects"][number];
+
+/** What each is, and what is lost where it is wiped; for the page and the command line. */
+export const FOUND_WORDS: Record<FoundProject["state"], { is: string; lost: string }> = {
+  unknown: {
+    is: "this hub never heard of it",
+    lost: "This hub has no backup of it: what is on this disk may be all there is.",
+  },
+  homeless: {
+    is: "this hub’s, from a host that is gone",
+    lost: "What is newer here than its last proven backup is lost.",
+  },
+  elsewhere: { is: "an old copy: it lives elsewhere", lost: "It goes on where it lives." },
+};

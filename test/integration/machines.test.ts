@@ -270,6 +270,11 @@ describe.skipIf(!ROOT)("the hub signs in to a machine (needs root: namespaces, s
       expect((await hub.cli("project", "exec", project, "--", "sh", "-c", "echo kept > ~/mark")).code).toBe(
         0,
       );
+      const other = await hub.cli("project", "create", "--name", "scrap", "--host", host.host_id);
+      const scrap = other.stdout.trim();
+      const leftOf = (id: string) => execOk(["find", `${machine.dataDir}/project-host`, "-name", id]);
+      expect((await hub.cli("project", "start", scrap)).code).toBe(0);
+      expect((await hub.cli("project", "stop", scrap)).code).toBe(0);
       const dry = await hub.cli("host", "deprovision", host.host_id, "--dry-run");
       expect(dry.stdout).toContain(`remove    ${machine.dataDir}/project-host`);
       expect(dry.stdout).toContain("thesis (running): NO proven backup");
@@ -283,8 +288,8 @@ describe.skipIf(!ROOT)("the hub signs in to a machine (needs root: namespaces, s
       );
       expect([left.code, left.code === 0 ? "" : left.stderr]).toEqual([0, ""]);
       const stone = JSON.parse(left.stdout) as Tombstone;
-      expect(stone.projects.map((one) => one.project_id)).toEqual([project]);
-      if (backups) expect(stone.projects[0]?.last_proven).not.toBeNull();
+      expect(stone.projects.map((one) => one.project_id).sort()).toEqual([project, scrap].sort());
+      if (backups) expect(stone.projects.map((one) => one.last_proven)).not.toContain(null);
       const log = `/var/log/cocalc/left-${host.host_id}`;
       try {
         await until("its tombstone is written", async () => existsSync(`${log}.json`), 120_000);
@@ -314,14 +319,32 @@ describe.skipIf(!ROOT)("the hub signs in to a machine (needs root: namespaces, s
       expect([joined.state, joined.problem]).toEqual(["done", null]);
       const again = (await api.hosts.list()).find((one) => one.type.kind === "self-host") as Host;
       expect(again.host_id).not.toBe(host.host_id);
-      expect((await api.found.list(again.host_id)).projects).toMatchObject([
-        { project_id: project, name: "thesis", state: "homeless" },
+      const { projects } = await api.found.list(again.host_id);
+      expect(projects.map(({ name, state }) => [name, state]).sort()).toEqual([
+        ["scrap", "homeless"],
+        ["thesis", "homeless"],
       ]);
+      expect(await leftOf(scrap)).toContain(scrap);
+      // All at once is never by accident: a script has to name the host, and hears first what is lost of each.
+      for (const name of [[], ["--name", "scrap"]]) {
+        const refused = await hub.cli("host", "wipe", again.host_id, "--all", ...name);
+        expect(refused.code).toBe(64);
+        expect(refused.stderr).toContain("cli.not-confirmed");
+        for (const id of [project, scrap]) expect(refused.stderr).toContain(id);
+        expect(refused.stderr).toContain("newer here than its last proven backup is lost");
+      }
+      expect((await api.found.list(again.host_id)).projects.length).toBe(2);
       expect((await hub.cli("host", "adopt", again.host_id, project)).stdout.trim()).toBe(project);
       expect((await hub.cli("project", "start", project)).code).toBe(0);
       expect((await hub.cli("project", "exec", project, "--", "sh", "-c", "cat ~/mark")).stdout).toBe(
         "kept\n",
       );
+      const wiped = await hub.json<{ wiped: string[] }>(
+        ...["host", "wipe", again.host_id, "--all", "--name", again.name],
+      );
+      expect(wiped.wiped).toEqual([scrap]);
+      expect((await api.found.list(again.host_id)).projects).toEqual([]);
+      expect(await leftOf(scrap)).toBe("");
     },
     2 * SLOW,
   );

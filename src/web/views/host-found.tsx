@@ -3,23 +3,10 @@ import { Button, Modal, Progress, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import type { Host } from "../../contract/api.ts";
-import type { Found } from "../../contract/api-found.ts";
+import { FOUND_WORDS, type FoundProject } from "../../contract/api-found.ts";
 import { api, keys, queryClient } from "../api.ts";
 import { ErrorBlock } from "../components/blocks.tsx";
 import { plural, visible } from "../components/format.ts";
-
-type FoundProject = Found["projects"][number];
-
-const WORDS = {
-  unknown: "this hub never heard of it",
-  homeless: "this hub’s, from a host that is gone",
-  elsewhere: "an old copy: it lives elsewhere",
-};
-const LOST = {
-  unknown: "This hub has no backup of it: what is on this disk may be all there is.",
-  homeless: "What is newer here than its last proven backup is lost.",
-  elsewhere: "It goes on where it lives.",
-};
 
 const again = (host: Host) => queryClient.invalidateQueries({ queryKey: ["found", host.host_id] });
 
@@ -83,7 +70,7 @@ function FoundRow({
       <div className="row" style={{ marginTop: 8 }}>
         <span style={{ flex: 1 }}>
           <bdi>{name}</bdi>
-          <div className="dim">{WORDS[project.state]}</div>
+          <div className="dim">{FOUND_WORDS[project.state].is}</div>
         </span>
         {project.state === "elsewhere" ? null : (
           <Button
@@ -154,7 +141,8 @@ function WipeDialog({
         <ul style={{ margin: 0, paddingLeft: 20, maxHeight: 240, overflowY: "auto" }}>
           {projects.map((project) => (
             <li key={project.project_id}>
-              <bdi>{visible(project.name)}</bdi>, {WORDS[project.state]}. {LOST[project.state]}
+              <bdi>{visible(project.name)}</bdi>, {FOUND_WORDS[project.state].is}.{" "}
+              {FOUND_WORDS[project.state].lost}
               <div className="mono dim breaks">{project.project_id}</div>
             </li>
           ))}
