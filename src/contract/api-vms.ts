@@ -17,6 +17,8 @@ export const vmsSchema = z.object({
     vmSchema.extend({
       /** The host that it is to this hub, once it joined. */
       host: z.object({ host_id: z.uuid(), name: z.string() }).nullable(),
+      /** It did not join while its token was good: it never will. */
+      late: z.boolean(),
     }),
   ),
   problem: problemSchema.nullable(),

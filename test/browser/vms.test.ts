@@ -106,6 +106,13 @@ describe.skipIf(!CAN)("virtual machines from the hub, in Chromium", () => {
         true,
         expect.stringContaining("Disk can only be expanded") as never,
       ]);
+      // Its problem stays until somebody has read it, also over a reload.
+      await section.getByText("Disk can only be expanded").waitFor();
+      await section.getByRole("button", { name: "Dismiss" }).click();
+      await section.getByText("Disk can only be expanded").waitFor({ state: "detached" });
+      await page.reload();
+      await section.getByText("Running at").waitFor();
+      expect(await section.getByText("Disk can only be expanded").count()).toBe(0);
       const foreign = await hub.cli("vm", "stop", host.name, "primary");
       expect(foreign.stderr).toContain("vm.not-found");
       expect(await hub.json<unknown[]>("vm", "list", host.name)).toMatchObject([

@@ -36,6 +36,7 @@ function sizeOf(args: { cpus?: string | undefined; memory?: string | undefined; 
     }),
   );
 }
+const LATE = "did not join in time: delete it and make it again";
 const told = (one: HostCommand) =>
   `${commandWords(one)}: ${one.finished_at === null ? "waits for its host" : "done"}`;
 
@@ -56,7 +57,7 @@ export default command({
               one.state,
               one.ipv4[0] ?? "",
               one.release,
-              one.host?.name ?? "has not joined",
+              one.host?.name ?? (one.late ? LATE : "has not joined"),
             ]),
           ),
         );

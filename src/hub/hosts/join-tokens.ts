@@ -38,12 +38,16 @@ function toToken(row: JoinTokenTable): JoinToken {
 
 export function createJoinTokens(db: Db, deps: { identity: HubIdentity; audit: Audit; events: Events }) {
   return {
-    async create(caller: Caller, kind: "local" | "self-host"): Promise<JoinToken & { token: string }> {
+    async create(
+      caller: Caller,
+      kind: "local" | "self-host",
+      minutes = JOIN_TOKEN_MINUTES,
+    ): Promise<JoinToken & { token: string }> {
       assertAdmin(caller);
       const secret = randomToken(32);
       const pair = deriveKeyPair(Buffer.from(secret, "base64url"), pairingKeyInfo);
       const now = Date.now();
-      const expires = new Date(now + JOIN_TOKEN_MINUTES * 60_000);
+      const expires = new Date(now + minutes * 60_000);
       const row: JoinTokenTable = {
         token_id: newId(),
         kind,
@@ -130,7 +134,8 @@ export function createJoinTokens(db: Db, deps: { identity: HubIdentity; audit: A
       if (!row) throw refuse("unknown", "It was not made by this hub.");
       if (row.revoked) throw refuse("revoked", "It was revoked.");
       if (row.expires_at < new Date().toISOString()) {
-        throw refuse("expired", `It was valid for ${JOIN_TOKEN_MINUTES} minutes, until ${row.expires_at}.`);
+        const minutes = Math.round((Date.parse(row.expires_at) - Date.parse(row.created_at)) / 60_000);
+        throw refuse("expired", `It was valid for ${minutes} minutes, until ${row.expires_at}.`);
       }
       const bound = await db
         .updateTable("join_tokens")

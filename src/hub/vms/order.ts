@@ -5,6 +5,12 @@ import { LOCAL_ADMIN } from "../accounts/caller.ts";
 import type { HubCore } from "../core.ts";
 import type { HostCommandTable } from "../db/schema.ts";
 
+/**
+ * Of a token that waits in a virtual machine: Multipass fetches its image (it has half an hour for that and the boot),
+ * then cloud-init fetches packages before it joins.
+ */
+const TOKEN_MINUTES = 120;
+
 /** In the row: by its token it is known later which host a virtual machine became. The secret is not kept. */
 export const keptVmSchema = commandVmSchema.extend({ token_id: z.uuid().optional() });
 
@@ -27,11 +33,11 @@ export async function vmOrder(
   if (row.vm === null) return undefined;
   const vm = keptVmSchema.parse(JSON.parse(row.vm));
   const { name, size } = vm;
-  // Made as late as can be, since it is good for half an hour; a machine that took the command already needs none.
+  // Made as late as can be, since it is good for a time only; a machine that took the command already needs none.
   if (row.kind !== "vm-create" || row.state === "running") return { name, size, token: null };
   // The one that was sent before, and may not have arrived.
   await revokeVmToken(core, row);
-  const made = await core.tokens.create({ ...LOCAL_ADMIN, name: row.created_by }, "self-host");
+  const made = await core.tokens.create({ ...LOCAL_ADMIN, name: row.created_by }, "self-host", TOKEN_MINUTES);
   await core.keysChanged();
   await change(row, { vm: JSON.stringify({ ...vm, token_id: made.token_id }) });
   return { name, size, token: made.token };

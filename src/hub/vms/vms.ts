@@ -15,8 +15,8 @@ const full = (name: string) => (name.startsWith(VM_PREFIX) ? name : VM_PREFIX + 
 export function createVms(core: Pick<HubCore, "db" | "hosts" | "links">, commands: Pick<Commands, "askVm">) {
   const { db, hosts, links } = core;
 
-  /** Hosts of this hub by the name of the virtual machine that they are, for one machine's. */
-  async function joined(hostId: string): Promise<Map<string, { host_id: string; name: string }>> {
+  /** By the name of a virtual machine, for one machine's: the host that it is, or `late` where it can become none. */
+  async function joined(hostId: string) {
     const made = await db
       .selectFrom("host_commands")
       .select("vm")
@@ -26,7 +26,7 @@ export function createVms(core: Pick<HubCore, "db" | "hosts" | "links">, command
       .orderBy("created_at", "asc")
       .execute();
     const all = new Map((await hosts.all()).map((one) => [one.host_id, one]));
-    const found = new Map<string, { host_id: string; name: string }>();
+    const found = new Map<string, { host?: { host_id: string; name: string }; late: boolean }>();
     for (const row of made) {
       const { name, token_id } = keptVmSchema.parse(JSON.parse(row.vm ?? ""));
       // A later one of that name is another machine.
@@ -34,11 +34,14 @@ export function createVms(core: Pick<HubCore, "db" | "hosts" | "links">, command
       if (token_id === undefined) continue;
       const token = await db
         .selectFrom("join_tokens")
-        .select("used_by_host_id")
+        .select(["used_by_host_id", "expires_at"])
         .where("token_id", "=", token_id)
         .executeTakeFirst();
       const host = all.get(token?.used_by_host_id ?? "");
-      if (host && host.state !== "gone") found.set(full(name), { host_id: host.host_id, name: host.name });
+      found.set(full(name), {
+        ...(host && host.state !== "gone" ? { host: { host_id: host.host_id, name: host.name } } : {}),
+        late: token?.used_by_host_id === null && token.expires_at < new Date().toISOString(),
+      });
     }
     return found;
   }
@@ -55,7 +58,11 @@ export function createVms(core: Pick<HubCore, "db" | "hosts" | "links">, command
       const host = await one(caller, key);
       const { vms, problem } = await links.request(host.host_id, "vm.list", {}, { timeout: 60_000 });
       const known = await joined(host.host_id);
-      return { vms: vms.map((vm) => ({ ...vm, host: known.get(vm.name) ?? null })), problem };
+      const told = (name: string) => ({
+        host: known.get(name)?.host ?? null,
+        late: known.get(name)?.late ?? false,
+      });
+      return { vms: vms.map((vm) => ({ ...vm, ...told(vm.name) })), problem };
     },
     create: (caller: Caller, key: string, { name, ...size }: CreateVm): Promise<HostCommand> =>
       act(caller, key, "create", name, size),
@@ -67,7 +74,7 @@ export function createVms(core: Pick<HubCore, "db" | "hosts" | "links">, command
     /** Errors: `vm.is-a-host`, unless `evenHost`. */
     async remove(caller: Caller, key: string, name: string, evenHost: boolean): Promise<HostCommand> {
       const machine = await one(caller, key);
-      const host = (await joined(machine.host_id)).get(full(name));
+      const host = (await joined(machine.host_id)).get(full(name))?.host;
       if (host !== undefined && !evenHost) {
         throw new CodedError({
           code: "vm.is-a-host",

@@ -63,7 +63,9 @@ export function HostVms({ host }: { host: Host }): ReactNode {
       {(told?.vms ?? []).map((vm) => (
         <VmRow key={vm.name} host={host} vm={vm} busy={busy} />
       ))}
-      {last && !missing ? <LastVmCommand command={last} /> : null}
+      {last && !missing && !isMoot(last, told?.vms ?? []) ? (
+        <LastVmCommand key={last.command_id} command={last} />
+      ) : null}
       {told && !told.problem ? (
         <div style={{ marginTop: 8 }}>
           <Button variant="default" disabled={busy} onClick={() => make(true)}>
@@ -105,6 +107,8 @@ function VmRow({ host, vm, busy }: { host: Host; vm: Vm; busy: boolean }): React
             {vm.ipv4[0] ? ` at ${visible(vm.ipv4[0])}` : null},{" "}
             {vm.host ? (
               <Link href={`/hosts/${vm.host.host_id}`}>host {visible(vm.host.name)}</Link>
+            ) : vm.late ? (
+              "did not join in time, and its join token has run out: delete it and make it again"
             ) : (
               "has not joined"
             )}
@@ -140,9 +144,23 @@ function VmRow({ host, vm, busy }: { host: Host; vm: Vm; busy: boolean }): React
   );
 }
 
+/** What was wanted is so by now, however it came about: its problem is nobody's any more. */
+function isMoot({ kind, state, vm }: HostCommand, vms: readonly Vm[]): boolean {
+  if (state !== "failed") return false;
+  const found = vms.find((one) => one.name === VM_PREFIX + vm?.name || one.name === vm?.name);
+  const now = found?.state.toLowerCase();
+  if (kind === "vm-create") return found?.host != null;
+  if (kind === "vm-start") return now === "running";
+  if (kind === "vm-stop") return now === "stopped";
+  return kind === "vm-delete" && found === undefined;
+}
+
+const dismissedKey = (command: HostCommand) => `dismissed-${command.command_id}`;
+
 function LastVmCommand({ command }: { command: HostCommand }): ReactNode {
+  const [dismissed, dismiss] = useState(() => localStorage.getItem(dismissedKey(command)) !== null);
   const state = command.state === "done" || command.state === "failed" ? command.state : "running";
-  if (command.state === "cancelled") return null;
+  if (command.state === "cancelled" || dismissed) return null;
   return (
     <>
       <div className="row" style={{ marginTop: 8 }}>
@@ -155,7 +173,20 @@ function LastVmCommand({ command }: { command: HostCommand }): ReactNode {
           ) : null}
         </span>
       </div>
-      {command.problem ? <ProblemBlock problem={command.problem} /> : null}
+      {command.problem ? (
+        <ProblemBlock problem={command.problem}>
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() => {
+              localStorage.setItem(dismissedKey(command), "1");
+              dismiss(true);
+            }}
+          >
+            Dismiss
+          </Button>
+        </ProblemBlock>
+      ) : null}
     </>
   );
 }
