@@ -186,3 +186,38 @@ verify() { # runs check_signature of the script with this RELEASE_KEY
   [ "$status" -eq 78 ]
   [[ "$output" == *"this machine is installed as a host"* ]]
 }
+
+@test "where AppArmor forbids user namespaces, the hub's sshd is given a profile, said and noted; elsewhere nothing is" {
+  source_script
+  mkdir -p "$BATS_TEST_TMPDIR/lib" "$BATS_TEST_TMPDIR/profiles"
+  sed -i "s|^LIB=.*|LIB=$BATS_TEST_TMPDIR/lib|; s|/proc/sys/kernel/apparmor|$BATS_TEST_TMPDIR/apparmor|; s|/etc/apparmor.d/|$BATS_TEST_TMPDIR/profiles/|" \
+    "$BATS_TEST_TMPDIR/lib.sh"
+  profile=$BATS_TEST_TMPDIR/profiles/cocalc-sshd
+  restrict=$BATS_TEST_TMPDIR/apparmor_restrict_unprivileged_userns
+  loaded=$BATS_TEST_TMPDIR/loaded
+  # A kernel that is not Ubuntu's cannot take the profile.
+  fake apparmor_parser <<<"#!/bin/sh
+echo \"\$@\" >>$loaded
+[ ! -e $BATS_TEST_TMPDIR/refuse ]"
+  made() { run sh -c '. "$1"; join=$2; apparmor' sh "$BATS_TEST_TMPDIR/lib.sh" "$1"; }
+  made 0
+  [ "$status" -eq 0 ]
+  [ -z "$output" ]
+  echo 0 >"$restrict"
+  made 0
+  [ ! -e "$profile" ]
+  echo 1 >"$restrict"
+  # A host has no jail.
+  made 1
+  [ ! -e "$profile" ]
+  made 0
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"forbids user namespaces to ordinary programs: a profile allows them to cocalc-sshd"* ]]
+  [ "$(cat "$loaded")" = "-r $profile" ]
+  grep -qx "file $profile" "$BATS_TEST_TMPDIR/lib/receipt"
+  grep -qF "AppArmorProfile=-$(sed -n 's/^profile \([^ ]*\) .*/\1/p' "$profile")" "$BATS_TEST_DIRNAME/../../systemd/cocalc-sshd.service"
+  : >"$BATS_TEST_TMPDIR/refuse"
+  made 0
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"apparmor_parser refused the profile: backups stay closed"* ]]
+}
