@@ -16,8 +16,6 @@ UNITS=/etc/systemd/system
 SIGNER=cocalc-release
 RUSTIC=0.11.4
 HEALTHY_SECONDS=60
-# A join token ends so long after the hub made it.
-TOKEN_SECONDS=1800
 # 1024 projects of 65,536 ids each; the helper takes them from here, and useradd no longer gives them to people.
 IDS_FIRST=200000
 IDS_COUNT=67108864
@@ -84,6 +82,7 @@ decode() {
   https_port=$(token_field https_port)
   addresses=$(printf '%s' "$body" | sed -n 's/.*"addresses":\[\([^]]*\)\].*/\1/p' | tr -d '"' | tr ',' ' ')
   expires=$(token_field exp)
+  issued=$(token_field iat)
   [ -n "$PIN" ] || PIN=$(token_field tls_pin)
 }
 
@@ -237,8 +236,8 @@ preflight() {
   if [ -n "$token" ] && [ "$now" -ge "$expires" ]; then
     line BAD clock "the token ended at $expires, it is $now here" \
       "Correct this machine's clock (timedatectl set-ntp true), or make a new token."
-  elif [ -n "$token" ] && [ "$now" -lt $((expires - TOKEN_SECONDS - 300)) ]; then
-    line BAD clock "the token was made at $((expires - TOKEN_SECONDS)), it is $now here" \
+  elif [ -n "$token" ] && [ "$now" -lt $((${issued:-0} - 300)) ]; then
+    line BAD clock "the token was made at $issued, it is $now here" \
       "Correct this machine's clock: timedatectl set-ntp true"
   elif [ "$now" -lt 1750000000 ]; then
     line BAD clock "$(date -u +%FT%TZ)" "Correct this machine's clock: timedatectl set-ntp true"

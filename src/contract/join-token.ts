@@ -28,7 +28,8 @@ export const joinTokenContentSchema = z.object({
   tls_pin: z.string().min(40),
   /** 32 bytes, base64url. */
   secret: z.string().length(43),
-  /** Seconds since 1970 by the hub's clock. */
+  /** When it was made (a hub of the version before does not say) and when it ends: seconds since 1970 by the hub's clock. */
+  iat: z.number().int().optional(),
   exp: z.number().int(),
 });
 export type JoinTokenContent = z.infer<typeof joinTokenContentSchema>;

@@ -169,9 +169,9 @@ verify() { # runs check_signature of the script with this RELEASE_KEY
   lock=$BATS_TEST_TMPDIR/lock
   sed -i "s|/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock|$lock|" "$BATS_TEST_TMPDIR/lib.sh"
   : >"$lock"
-  python3 -c 'import fcntl,sys,time; f=open(sys.argv[1],"w"); fcntl.lockf(f,fcntl.LOCK_EX); time.sleep(30)' "$lock" &
+  python3 -c 'import fcntl,sys,time; f=open(sys.argv[1],"w"); fcntl.lockf(f,fcntl.LOCK_EX); print("held",flush=True); time.sleep(30)' "$lock" >"$lock.held" &
   holder=$!
-  sleep 0.5
+  while [ ! -s "$lock.held" ]; do sleep 0.1; done
   run sh -c '. "$1"; say_apt_lock' sh "$BATS_TEST_TMPDIR/lib.sh"
   kill "$holder"
   [[ "$output" == *"waiting for another package manager to finish: python3 (pid $holder)"* ]]

@@ -82,11 +82,23 @@ describe.skipIf(!ROOT)("pairing and the tunnel (needs root: podman, namespaces)"
       const good = await machine.paste(created, broken, "--check");
       expect(good.stderr).toContain("ok   hub: https://");
       expect(good.code).toBe(0);
-      const late = encodeJoinToken({ ...decodeJoinToken(created.token), exp: 1_700_000_000 });
-      const bad = await machine.paste(created, late, "--check");
-      expect(bad.stderr).toMatch(/BAD {2}clock/);
-      expect(bad.stderr).toContain("nothing was changed");
-      expect(bad.code).toBe(69);
+      const content = decodeJoinToken(created.token);
+      // One of two hours is no sign of a wrong clock; one that was made in ten minutes is.
+      const long = await machine.paste(
+        created,
+        encodeJoinToken({ ...content, exp: content.exp + 5_400 }),
+        "--check",
+      );
+      expect([long.code, long.stderr]).toEqual([0, expect.stringMatching(/ok {3}clock/) as never]);
+      for (const wrong of [
+        { exp: 1_700_000_000 },
+        { iat: (content.iat ?? 0) + 600, exp: content.exp + 600 },
+      ]) {
+        const bad = await machine.paste(created, encodeJoinToken({ ...content, ...wrong }), "--check");
+        expect(bad.stderr).toMatch(/BAD {2}clock/);
+        expect(bad.stderr).toContain("nothing was changed");
+        expect(bad.code).toBe(69);
+      }
       const cut = await machine.paste(created, created.token.slice(0, 100), "--check");
       expect(cut.code).toBe(65);
       const taken = Bun.spawn(
@@ -141,6 +153,8 @@ describe.skipIf(!ROOT)("pairing and the tunnel (needs root: podman, namespaces)"
     async () => {
       const { token: text } = await token();
       expect(refusal(await tryJoin(text, { exp: 1_700_000_000 })).code).toBe("join.token-expired");
+      const ahead = Math.floor(Date.now() / 1000) + 600;
+      expect(refusal(await tryJoin(text, { iat: ahead, exp: ahead + 1_800 })).code).toBe("join.clock-behind");
       expect(refusal(await tryJoin(text, { token_id: crypto.randomUUID() })).code).toBe("join.token-unknown");
       expect(refusal(await tryJoin(text, { secret: "A".repeat(43) })).code).toBe("join.proof-refused");
       const tls_pin = Buffer.alloc(32, 7).toString("base64");

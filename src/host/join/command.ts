@@ -3,7 +3,7 @@ import { chownSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { createApiClient } from "../../contract/client.ts";
 import { MAX_CLOCK_SKEW_SECONDS } from "../../contract/grants.ts";
-import { decodeJoinToken, JOIN_TOKEN_MINUTES } from "../../contract/join-token.ts";
+import { decodeJoinToken } from "../../contract/join-token.ts";
 import { command, common, print } from "../../core/cli.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
 import { dataRoot, ensureDir, hostPaths, hubPaths } from "../../core/paths.ts";
@@ -16,9 +16,8 @@ import { hostKey, hostKeyPath, readHostState } from "../state.ts";
 import { leaveFormerHub } from "./other-hub.ts";
 import { pair } from "./pair.ts";
 
-/** Seconds since 1970 by the hub's clock and by this machine's. */
-function judgeTokenTime(ends: number, now: number): void {
-  const made = ends - JOIN_TOKEN_MINUTES * 60;
+/** Seconds since 1970: when the token ends and was made by the hub's clock, and now by this machine's. */
+function judgeTokenTime(ends: number, made: number, now: number): void {
   const iso = (seconds: number) => new Date(seconds * 1000).toISOString();
   if (ends < now) {
     throw new CodedError({
@@ -105,7 +104,7 @@ async function joinHub(args: JoinArgs): Promise<void> {
       ? await localToken(args["hub-dir"])
       : (process.env.COCALC_JOIN_TOKEN ?? (await Bun.stdin.text()));
   const token = decodeJoinToken(text);
-  judgeTokenTime(token.exp, Date.now() / 1000);
+  judgeTokenTime(token.exp, token.iat ?? 0, Date.now() / 1000);
   const user = isRoot() ? await ensureServiceUser(HOST_USER.name, HOST_USER.home) : undefined;
   const dataDir = args["data-dir"] ?? (user ? join(user.home, ".local/share/cocalc") : undefined);
   const paths = hostPaths(dataDir);

@@ -76,6 +76,7 @@ export function createJoinTokens(db: Db, deps: { identity: HubIdentity; audit: A
         ssh_user: identity.ssh_user,
         tls_pin: identity.tls_pin(),
         secret,
+        iat: Math.floor(now / 1000),
         exp: Math.floor(expires.getTime() / 1000),
       });
       return { ...toToken(row), token };
