@@ -3,41 +3,17 @@
  * same keys to as many bare pseudo-terminals of this very process, with nothing of ours in between.
  * Usage: bun scripts/bench-terminals.ts [keystrokes] [path of a compiled agent]
  */
-import { callProject, openProject } from "../src/contract/project-client.ts";
 import { startAgent } from "../test/fixtures/agent-lab.ts";
+import { ECHO_ARGV, openEcho, strike, type Terminal } from "./bench-keys.ts";
+import { quantile } from "./bench-load.ts";
 
 const TERMINALS = 200;
 const PER_AGENT = 100;
-const ARGV = ["bash", "-c", "stty raw -echo; echo ready; exec cat"];
 const count = Number(process.argv[2] ?? 4000);
 const binary = process.argv[3];
 
-interface Way {
-  write(bytes: Uint8Array): unknown;
-  /** What came is told to whoever set this. */
-  echoed: () => void;
-}
-
 function figures(times: number[]) {
-  times.sort((a, b) => a - b);
-  const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0;
-  return { p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1) };
-}
-
-async function keys(ways: Way[]) {
-  const times: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const way = ways[i % ways.length] as Way;
-    const back = new Promise<void>((resolve) => {
-      way.echoed = resolve;
-    });
-    const since = performance.now();
-    await way.write(new Uint8Array([97 + (i % 26)]));
-    await back;
-    times.push(performance.now() - since);
-    if (i % 10 === 0) await Bun.sleep(1);
-  }
-  return figures(times);
+  return { p50_ms: quantile(times, 0.5), p99_ms: quantile(times, 0.99), max_ms: quantile(times, 1) };
 }
 
 async function ours() {
@@ -47,28 +23,12 @@ async function ours() {
     ),
   );
   try {
-    const ways: Way[] = [];
+    const terminals: Terminal[] = [];
     for (const lab of labs) {
       const peer = lab.browser();
-      for (let n = 0; n < PER_AGENT; n++) {
-        const { terminal_id } = await callProject(peer, lab.project_id, "terminal.create", { argv: ARGV });
-        const { stream } = await openProject(peer, lab.project_id, "terminal.attach", {
-          terminal_id,
-          rows: 24,
-          cols: 80,
-        });
-        const way: Way = { write: (bytes) => stream.write(bytes), echoed: () => {} };
-        let seen = "";
-        stream.onData((bytes) => {
-          seen = (seen + new TextDecoder().decode(bytes)).slice(-50);
-          way.echoed();
-        });
-        while (!seen.includes("ready")) await Bun.sleep(5);
-        ways.push(way);
-      }
+      for (let n = 0; n < PER_AGENT; n++) terminals.push(await openEcho(peer, lab.project_id));
     }
-    await Bun.sleep(500);
-    return await keys(ways);
+    return figures(await strike(terminals, count, 1));
   } finally {
     await Promise.all(labs.map((lab) => lab.stop()));
   }
@@ -77,25 +37,24 @@ async function ours() {
 async function bare() {
   const procs: Bun.Subprocess[] = [];
   try {
-    const ways: Way[] = [];
+    const terminals: Terminal[] = [];
     for (let n = 0; n < TERMINALS; n++) {
-      const way: Way = { write: () => {}, echoed: () => {} };
+      const terminal: Terminal = { write: () => {}, echoed: () => {} };
       let ready = false;
-      const proc = Bun.spawn(ARGV, {
+      const proc = Bun.spawn(ECHO_ARGV, {
         terminal: {
-          data(_terminal: unknown, bytes: Uint8Array) {
+          data(_pty: unknown, bytes: Uint8Array) {
             if (new TextDecoder().decode(bytes).includes("ready")) ready = true;
-            way.echoed();
+            terminal.echoed();
           },
         },
       } as never) as unknown as Bun.Subprocess & { terminal: { write(bytes: Uint8Array): void } };
-      way.write = (bytes) => proc.terminal.write(bytes);
+      terminal.write = (bytes) => proc.terminal.write(bytes);
       procs.push(proc);
       while (!ready) await Bun.sleep(2);
-      ways.push(way);
+      terminals.push(terminal);
     }
-    await Bun.sleep(500);
-    return await keys(ways);
+    return figures(await strike(terminals, count, 1));
   } finally {
     for (const proc of procs) proc.kill("SIGKILL");
   }

@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "../src/conat/client.ts";
 import type { Host, JoinTokenCreated, Project } from "../src/contract/api.ts";
-import { callProject, openProject } from "../src/contract/project-client.ts";
 import { cleanEnv, execOk } from "../src/core/exec.ts";
 import { makeFarMachine } from "../test/fixtures/far-machine.ts";
 import { type RunningHub, startHub, until } from "../test/fixtures/running-hub.ts";
+import { openEcho, strike } from "./bench-keys.ts";
 import { download, type Load, load, median, quantile, webSocketEcho } from "./bench-load.ts";
 
 type Row = (what: string, ours: string, peer?: string, ratio?: string) => void;
@@ -109,33 +109,7 @@ async function keystrokes(hub: RunningHub, cookie: string, project: Project): Pr
     headers: () => headers,
   });
   try {
-    const argv = ["bash", "-c", "stty raw -echo; echo ready; exec cat"];
-    const { terminal_id } = await callProject(client, project.project_id, "terminal.create", { argv });
-    const { stream } = await openProject(client, project.project_id, "terminal.attach", {
-      terminal_id,
-      rows: 24,
-      cols: 80,
-    });
-    let echoed = () => {};
-    let seen = "";
-    stream.onData((bytes) => {
-      seen = (seen + new TextDecoder().decode(bytes)).slice(-100);
-      echoed();
-    });
-    await until("the terminal", async () => seen.includes("ready"), 10_000);
-    await Bun.sleep(200);
-    const times: number[] = [];
-    for (let n = 0; n < KEYSTROKES; n++) {
-      const back = new Promise<void>((resolve) => {
-        echoed = resolve;
-      });
-      const since = performance.now();
-      await stream.write(new Uint8Array([97 + (n % 26)]));
-      await back;
-      times.push(performance.now() - since);
-      if (n % 10 === 0) await Bun.sleep(5);
-    }
-    return times;
+    return await strike([await openEcho(client, project.project_id)], KEYSTROKES, 5);
   } finally {
     client.close();
   }

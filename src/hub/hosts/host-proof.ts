@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { verifyAssertion } from "../../contract/grants.ts";
 import { CodedError, messageOf } from "../../core/errors.ts";
 import { decodePublicLine } from "../../core/ssh-keys.ts";
+import type { HostTable } from "../db/schema.ts";
 import type { HostStore } from "./store.ts";
 
 /**
@@ -15,27 +16,38 @@ export function createHostProof(deps: { hosts: HostStore; hubId: string }) {
     const bearer = /^Bearer (eyJ.+)$/.exec(req.headers.authorization ?? "")?.[1];
     if (bearer === undefined) return undefined;
     const hostId = issuerOf(bearer);
-    const row = hostId === undefined ? undefined : await hosts.row(hostId);
-    if (!row || row.key_revoked || row.state === "gone") {
-      throw new CodedError({ code: "host.unknown", title: "This hub does not know that host", status: 403 });
-    }
-    try {
-      await verifyAssertion(bearer, "control", {
-        key: decodePublicLine(row.public_key) as never,
-        hubId,
-        hostId: row.host_id,
-        judgeClock: true,
-      });
-    } catch (error) {
-      throw new CodedError({
-        code: "host.proof-refused",
-        title: "The host's proof is refused",
-        why: messageOf(error),
-        status: 403,
-      });
-    }
+    const row = await knownHost(hosts, hostId);
+    await prove(bearer, "control", {
+      key: decodePublicLine(row.public_key) as never,
+      hubId,
+      hostId: row.host_id,
+      judgeClock: true,
+    });
     return row.host_id;
   };
+}
+
+/** Errors: `host.unknown`, also for one that is gone or revoked. */
+export async function knownHost(hosts: HostStore, hostId: string | undefined): Promise<HostTable> {
+  const row = hostId === undefined ? undefined : await hosts.row(hostId);
+  if (!row || row.key_revoked || row.state === "gone") {
+    throw new CodedError({ code: "host.unknown", title: "This hub does not know that host", status: 403 });
+  }
+  return row;
+}
+
+/** Errors: `host.proof-refused`. */
+export async function prove(...assertion: Parameters<typeof verifyAssertion>): Promise<void> {
+  try {
+    await verifyAssertion(...assertion);
+  } catch (error) {
+    throw new CodedError({
+      code: "host.proof-refused",
+      title: "The host's proof is refused",
+      why: messageOf(error),
+      status: 403,
+    });
+  }
 }
 
 /** Whose JWT it claims to be, unverified: only to find the key that verifies it. */

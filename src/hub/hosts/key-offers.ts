@@ -2,14 +2,14 @@
  * A machine that lost its key, or was set up anew around the same state, cannot prove itself. It shows its new key;
  * nothing follows from that until an admin has compared the fingerprints and accepted it.
  */
-import { verifyAssertion } from "../../contract/grants.ts";
 import type { OfferKey, OfferKeyReply } from "../../contract/join-token.ts";
-import { CodedError, EX, messageOf } from "../../core/errors.ts";
+import { CodedError, EX } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { decodePublicLine, fingerprint, normalizePublicLine } from "../../core/ssh-keys.ts";
 import type { Audit } from "../audit/audit.ts";
 import type { HostTable } from "../db/schema.ts";
 import { hostKeyChanged } from "./changed-key.ts";
+import { knownHost, prove } from "./host-proof.ts";
 import type { HostStore } from "./store.ts";
 
 const log = logger("key-offers");
@@ -54,29 +54,13 @@ export function createKeyOffers(deps: {
     /** Errors: `host.unknown` (also for a revoked one), `host.proof-refused`, `host.key-in-use`. */
     async offer(request: OfferKey, from: string): Promise<OfferKeyReply> {
       const key = normalizePublicLine(request.public_key);
-      const row = await hosts.row(request.host_id);
-      if (!row || row.key_revoked || row.state === "gone") {
-        throw new CodedError({
-          code: "host.unknown",
-          title: "This hub does not know that host",
-          status: 403,
-        });
-      }
-      try {
-        await verifyAssertion(request.proof, "offer-key", {
-          key: decodePublicLine(key) as never,
-          hubId: deps.hubId,
-          hostId: row.host_id,
-          judgeClock: false,
-        });
-      } catch (error) {
-        throw new CodedError({
-          code: "host.proof-refused",
-          title: "The host's proof is refused",
-          why: messageOf(error),
-          status: 403,
-        });
-      }
+      const row = await knownHost(hosts, request.host_id);
+      await prove(request.proof, "offer-key", {
+        key: decodePublicLine(key) as never,
+        hubId: deps.hubId,
+        hostId: row.host_id,
+        judgeClock: false,
+      });
       const known = fingerprint(row.public_key);
       if (row.public_key === key) return { state: "known", known };
       refuseWhileThere(row);

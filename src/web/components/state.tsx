@@ -101,6 +101,20 @@ export function State({
   );
 }
 
+interface Labelled<S extends string> {
+  state: S;
+  detail?: string | null;
+}
+/** The label of what has one of a few states. */
+function Label<S extends string>({
+  states,
+  state,
+  detail,
+}: Labelled<S> & { states: Record<S, [Tone, Shape, string]> }): ReactNode {
+  const [tone, shape, word] = states[state];
+  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+}
+
 const PROJECT: Record<ProjectState, [Tone, Shape, string]> = {
   running: ["ok", "disc", "Running"],
   starting: ["busy", "arc", "Starting"],
@@ -113,15 +127,8 @@ const PROJECT: Record<ProjectState, [Tone, Shape, string]> = {
   failed: ["bad", "octagon", "Failed"],
   away: ["warn", "struck", "Host away"],
 };
-export function ProjectStateLabel({
-  state,
-  detail,
-}: {
-  state: ProjectState;
-  detail?: string | null;
-}): ReactNode {
-  const [tone, shape, word] = PROJECT[state];
-  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+export function ProjectStateLabel(props: Labelled<ProjectState>): ReactNode {
+  return <Label states={PROJECT} {...props} />;
 }
 
 const APP: Record<AppState, [Tone, Shape, string]> = {
@@ -130,9 +137,8 @@ const APP: Record<AppState, [Tone, Shape, string]> = {
   stopped: ["idle", "ring", "Stopped"],
   failed: ["bad", "octagon", "Failed"],
 };
-export function AppStateLabel({ state, detail }: { state: AppState; detail?: string }): ReactNode {
-  const [tone, shape, word] = APP[state];
-  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+export function AppStateLabel(props: Labelled<AppState>): ReactNode {
+  return <Label states={APP} {...props} />;
 }
 
 const HOST: Record<HostState, [Tone, Shape, string]> = {
@@ -144,9 +150,8 @@ const HOST: Record<HostState, [Tone, Shape, string]> = {
   deprovisioning: ["busy", "arc", "Leaving"],
   gone: ["idle", "ring", "Gone"],
 };
-export function HostStateLabel({ state, detail }: { state: HostState; detail?: string }): ReactNode {
-  const [tone, shape, word] = HOST[state];
-  return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+export function HostStateLabel(props: Labelled<HostState>): ReactNode {
+  return <Label states={HOST} {...props} />;
 }
 
 const CHECK: Record<Check["status"], [Tone, Shape, string]> = {

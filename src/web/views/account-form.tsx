@@ -19,12 +19,18 @@ export function AccountForm({
   submit: (account: { name: string; email: string; password: string }) => void;
 }): ReactNode {
   const [form, setForm] = useState({ name: "", email, password: "" });
-  const fieldError = (path: string) =>
-    error instanceof CodedError ? error.details.errors?.find((one) => one.path === path)?.message : undefined;
-  const set = (key: keyof typeof form) => (event: { currentTarget: { value: string } }) => {
-    const { value } = event.currentTarget;
-    setForm((now) => ({ ...now, [key]: value }));
-  };
+  const field = (key: keyof typeof form) => ({
+    required: true,
+    value: form[key],
+    onChange(event: { currentTarget: { value: string } }) {
+      const { value } = event.currentTarget;
+      setForm((now) => ({ ...now, [key]: value }));
+    },
+    error:
+      error instanceof CodedError
+        ? error.details.errors?.find((one) => one.path === key)?.message
+        : undefined,
+  });
   return (
     <form
       className="stack"
@@ -33,31 +39,13 @@ export function AccountForm({
         submit(form);
       }}
     >
-      <TextInput
-        label="Name"
-        autoComplete="name"
-        required
-        value={form.name}
-        onChange={set("name")}
-        error={fieldError("name")}
-      />
-      <TextInput
-        label="E-mail address"
-        type="email"
-        autoComplete="username"
-        required
-        value={form.email}
-        onChange={set("email")}
-        error={fieldError("email")}
-      />
+      <TextInput label="Name" autoComplete="name" {...field("name")} />
+      <TextInput label="E-mail address" type="email" autoComplete="username" {...field("email")} />
       <PasswordInput
         label="Password"
         description="At least 10 characters"
         autoComplete="new-password"
-        required
-        value={form.password}
-        onChange={set("password")}
-        error={fieldError("password")}
+        {...field("password")}
       />
       <Button type="submit" loading={pending}>
         {action}

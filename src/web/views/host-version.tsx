@@ -134,6 +134,14 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
       }),
     onSuccess: again,
   });
+  const cancelling = (
+    <>
+      <ErrorBlock error={cancel.error} />
+      <Button size="xs" variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
+        Cancel
+      </Button>
+    </>
+  );
   const name = visible(host.name);
   if (command.state === "waiting") {
     return (
@@ -142,10 +150,7 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
         <span style={{ flex: 1 }}>
           {whatOf(command)}, asked for {ago(command.created_at)}: {name} gets it when it comes back.
         </span>
-        <ErrorBlock error={cancel.error} />
-        <Button size="xs" variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
-          Cancel
-        </Button>
+        {cancelling}
       </div>
     );
   }
@@ -157,10 +162,7 @@ function LastCommand({ host, command }: { host: Host; command: HostCommand }): R
           {whatOf(command)}: its projects are backed up first
           {command.detail ? `, ${visible(command.detail)}` : ""}.
         </span>
-        <ErrorBlock error={cancel.error} />
-        <Button size="xs" variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
-          Cancel
-        </Button>
+        {cancelling}
       </div>
     );
   }
