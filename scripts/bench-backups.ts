@@ -205,7 +205,6 @@ export async function backups(row: Row, json: Record<string, unknown>): Promise<
   );
   const lab = await openBackupLab();
   const peer = await bare();
-  const out = mkdtempSync(join(tmpdir(), "cc-bare-out-"));
   try {
     await lab.hub.json("settings", "set", "backup_every_minutes", "0");
     const project = await lab.project("bench");
@@ -215,6 +214,8 @@ export async function backups(row: Row, json: Record<string, unknown>): Promise<
     const home = join(marker, "..");
     await lab.hub.json("project", "stop", project.project_id);
     const tree = join(home, "..");
+    // On the file system of the projects, whose compression and quotas either side then pays for.
+    const out = mkdtempSync(join(tree, "../bare-"));
     let made: Backup | undefined;
     const ours = async () => {
       const done = await lab.ended(await lab.begin(project), LIMIT);
@@ -272,6 +273,5 @@ export async function backups(row: Row, json: Record<string, unknown>): Promise<
   } finally {
     await peer.stop();
     await lab.hub.stop();
-    await exec(["rm", "-rf", out]);
   }
 }

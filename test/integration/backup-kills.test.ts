@@ -80,6 +80,16 @@ describe.skipIf(WHY !== undefined)("processes that are killed during backups", (
     }
   }
 
+  const signal = (pids: number[], name: NodeJS.Signals) => {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It just ended by itself.
+      }
+    }
+  };
+
   test(
     `kill -9 of ${VICTIMS.join(", ")} during ${KINDS.join(", ")}: ${ROUNDS} rounds`,
     async () => {
@@ -101,13 +111,10 @@ describe.skipIf(WHY !== undefined)("processes that are killed during backups", (
         await Bun.sleep(wait);
         const targets = two.running(victim);
         if (targets.length > 0) hit += 1;
-        for (const { pid } of targets) {
-          try {
-            process.kill(pid, "SIGKILL");
-          } catch {
-            // It just ended by itself.
-          }
-        }
+        signal(
+          targets.map(({ pid }) => pid),
+          "SIGKILL",
+        );
         const ended = await two.steadily(() => two.lab.ended(operation, 150_000));
         const rows = await two.list(near);
         isTold(
@@ -116,7 +123,10 @@ describe.skipIf(WHY !== undefined)("processes that are killed during backups", (
           rows.find((one) => one.backup_id === operation.operation_id),
         );
         isKept(what, kind, before, rows);
-        if ((await two.show(near)).state !== "running")
+        const runs = async () => (await two.show(near)).state === "running";
+        // It ran before: whatever was cut off, what came to its end has it running again.
+        if (ended.state === "done") await until(`${what}: it runs`, runs, 60_000);
+        if (!(await runs()))
           await two.steadily(async () => await two.lab.hub.json("project", "start", near.project_id));
         const now = await tree();
         const allowed = kind !== "restore" ? [was] : ended.state === "done" ? [held] : [was, held];
@@ -131,6 +141,42 @@ describe.skipIf(WHY !== undefined)("processes that are killed during backups", (
     },
     ROUNDS * ROUND_MS,
   );
+
+  // The longer one is more than a host waits for a hub that asks nothing: by then it has given the job up.
+  for (const away of LONG ? [0, 75] : [0])
+    test(
+      `the hub is killed with its sshd in the middle of a restore, and is away for ${away} s more: it is taken up`,
+      async () => {
+        const wanted = await tree();
+        await two.proven(near);
+        await two.lab.sh(await two.show(near), "rm -r d && echo lost > round");
+        const operation = await WORK.restore();
+        const rustic = await until(
+          "rustic restores",
+          async () => {
+            const pids = two.running("rustic").map(({ pid }) => pid);
+            signal(pids, "SIGSTOP");
+            return pids.length > 0 && pids;
+          },
+          60_000,
+        );
+        // What would start the hub again waits, too.
+        signal([two.lab.hub.pid], "SIGSTOP");
+        signal(
+          [...two.running("hub"), ...two.running("sshd"), ...two.running("ssh")].map(({ pid }) => pid),
+          "SIGKILL",
+        );
+        signal(rustic, "SIGCONT");
+        await Bun.sleep(away * 1_000);
+        signal([two.lab.hub.pid], "SIGCONT");
+        const ended = await two.steadily(() => two.lab.ended(operation, 150_000));
+        expect([ended.state, ended.problem]).toEqual(["done", null]);
+        expect(ended.attempt).toBeGreaterThan(1);
+        expect((await two.show(near)).state).toBe("running");
+        expect(await tree()).toBe(wanted);
+      },
+      SLOW + away * 1_000,
+    );
 
   test(
     "after all of it nothing runs on or stays mounted, and what is there comes back in a drill",

@@ -1,5 +1,5 @@
 /** Projects in plain directories: where no root or no room for a pool is. No quotas and no snapshots. */
-import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { PoolFacts, Usage } from "../../contract/storage.ts";
@@ -9,6 +9,8 @@ import { noSnapshots, type Space, type Storage, unknownProject } from "./storage
 
 /** `du` over a large home. */
 const MEASURE_TIMEOUT_MS = 120_000;
+/** Of a project: what a restore brought, compared and on its way to its place. */
+const ARRIVING = "arriving";
 
 /** `check` throws unless a path below the root can be trusted: see {@link HelperRoot}. */
 export class DirectoryStorage implements Storage {
@@ -57,6 +59,8 @@ export class DirectoryStorage implements Storage {
     mkdirSync(this.#check(space.dir), { recursive: true, mode: 0o711 });
     chmodSync(space.dir, 0o711);
     mkdirSync(space.meta, { recursive: true, mode: 0o700 });
+    // A restore that was cut off while it put its files in their place.
+    await this.#swap(id);
     return space;
   }
 
@@ -112,22 +116,36 @@ export class DirectoryStorage implements Storage {
     return path;
   }
 
+  /** From the first rename on it is done to its end, if need be by whoever uses the project next. */
   async promote(id: string): Promise<Space> {
     const space = this.space(id);
-    const staged = this.#stagePath(id);
-    const old = this.#check(join(space.dir, "replaced"));
-    await this.#privilege().execOk(["rm", "-rf", "--one-file-system", old]);
-    mkdirSync(old, { mode: 0o700 });
-    // By mv with the privilege's rights: without root these belong to ids that we may not rename directories of.
-    const move = (from: string, to: string) =>
-      this.#privilege().execOk(["mv", "--no-target-directory", from, to]);
-    for (const name of ["home", "upper", "work"]) {
-      const path = join(space.dir, name);
-      if (existsSync(path)) await move(path, join(old, name));
-      if (existsSync(join(staged, name))) await move(join(staged, name), path);
-    }
-    await this.#privilege().execOk(["rm", "-rf", "--one-file-system", old, staged]);
+    await this.#swap(id);
+    renameSync(this.#stagePath(id), this.#check(join(space.dir, ARRIVING)));
+    await this.#swap(id);
     return space;
+  }
+
+  /** Puts what arrives in its place. Once more is harmless at each point where it was cut off. */
+  async #swap(id: string): Promise<void> {
+    const { dir } = this.space(id);
+    const arriving = this.#check(join(dir, ARRIVING));
+    const old = this.#check(join(dir, "replaced"));
+    const { execOk } = this.#privilege();
+    // By mv with the privilege's rights: without root these belong to ids that we may not rename directories of.
+    const move = (from: string, to: string) => execOk(["mv", "--no-target-directory", from, to]);
+    if (existsSync(arriving)) {
+      mkdirSync(old, { recursive: true, mode: 0o700 });
+      for (const name of ["home", "upper", "work"]) {
+        const path = join(dir, name);
+        const comes = existsSync(join(arriving, name));
+        // What is in its place once the other is gone from there has arrived before.
+        if (existsSync(path) && (comes || name === "work") && !existsSync(join(old, name)))
+          await move(path, join(old, name));
+        if (comes) await move(join(arriving, name), path);
+      }
+      await execOk(["rm", "-rf", "--one-file-system", arriving]);
+    }
+    if (existsSync(old)) await execOk(["rm", "-rf", "--one-file-system", old]);
   }
 
   async restore(): Promise<never> {

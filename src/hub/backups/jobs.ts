@@ -94,16 +94,25 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
         { timeout: 120_000 },
       );
     };
+    const poll = (): Promise<JobState> =>
+      patiently(signal, host_id, () => links.request(host_id, "backup.poll", { job_id }));
+    // One that is there already was begun for a hub that ended meanwhile.
+    let foreign = (await poll()).state !== "unknown";
     await patiently(signal, host_id, begin);
     let lost = 0;
     try {
       for (;;) {
         if (signal.aborted) throw new CodedError({ code: "operation.cancelled", title: "It was cancelled" });
-        const state: JobState = await patiently(signal, host_id, () =>
-          links.request(host_id, "backup.poll", { job_id }),
-        );
+        const state = await poll();
         if (state.progress) order.onProgress(state.progress);
         if (state.state === "ended") {
+          if (state.problem && foreign) {
+            // The repository was away together with that hub: this is no answer to what is asked now.
+            foreign = false;
+            await links.request(host_id, "backup.end", { job_id });
+            await patiently(signal, host_id, begin);
+            continue;
+          }
           if (state.problem) throw new CodedError(state.problem);
           if (state.result) return state.result;
         }

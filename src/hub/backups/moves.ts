@@ -19,7 +19,12 @@ import type { BackupStore } from "./store.ts";
 const log = logger("moves");
 type Restorable = BackupTable & { snapshot_id: string };
 
-const moveInput = z.object({ host_id: z.string(), from_backup: z.boolean() });
+const moveInput = z.object({
+  host_id: z.string(),
+  from_backup: z.boolean(),
+  /** It ran when the move began. */
+  start: z.boolean().default(false),
+});
 const cloneInput = z.object({ source_id: z.string(), host_id: z.string() });
 
 const RESTORE_STEPS: [string, string][] = [
@@ -115,12 +120,12 @@ export function createMoves(core: HubCore, deps: { store: BackupStore; service: 
       const id = context.subject_id;
       const before = await projects.row(id);
       const from = before?.host_id ?? null;
-      const ran = before?.desired_state === "running";
+      if (before?.desired_state === "running") await context.remember({ start: true });
       if (from !== host_id) {
         let row: Restorable;
         await context.step("stopped", { state: "running" });
         if (from !== null && !from_backup) {
-          await service.stopped(id, context.signal);
+          await service.stopped(context);
           await context.step("stopped", { state: "done" });
           row = await finalBackup(context, id, "move");
         } else {
@@ -153,7 +158,7 @@ export function createMoves(core: HubCore, deps: { store: BackupStore; service: 
           });
         }
       }
-      if (!ran) {
+      if (!moveInput.parse(context.input).start) {
         await context.step("running", { state: "skipped", detail: "it did not run before" });
         return;
       }
@@ -193,7 +198,7 @@ export function createMoves(core: HubCore, deps: { store: BackupStore; service: 
       const from = (await projects.row(id))?.host_id ?? null;
       if (from === null) return;
       await context.step("stopped", { state: "running" });
-      await service.stopped(id, context.signal);
+      await service.stopped(context);
       await context.step("stopped", { state: "done" });
       await finalBackup(context, id, "archive");
       await context.step("switched", { state: "running" });

@@ -209,9 +209,11 @@ export function createBackupService(
       });
     }
     await context.step("restored", { state: "running", detail: "waiting for its turn" });
+    // A clone on the host of its source: under the operation's own id runs the backup there.
+    const job_id = projectId === row.project_id ? context.operation_id : projectId;
     await gate.restore(one.repository_id, hostId, context.signal, async () => {
       const result = await jobs.run({
-        job_id: context.operation_id,
+        job_id,
         project_id: projectId,
         host_id: hostId,
         repository: one,
@@ -223,7 +225,7 @@ export function createBackupService(
       });
       const [first] = result.differences;
       if (first !== undefined) {
-        await jobs.end(hostId, context.operation_id);
+        await jobs.end(hostId, job_id);
         throw new CodedError({
           code: "restore.differs",
           title: `What came back is not what was backed up, in ${result.differences.length} places`,
@@ -238,24 +240,20 @@ export function createBackupService(
       });
       await context.step("placed", { state: "running" });
       await jobs.patiently(context.signal, hostId, () =>
-        core.links.request(
-          hostId,
-          "backup.commit",
-          { job_id: context.operation_id, project_id: projectId },
-          { timeout: 300_000 },
-        ),
+        core.links.request(hostId, "backup.commit", { job_id, project_id: projectId }, { timeout: 300_000 }),
       );
-      await jobs.end(hostId, context.operation_id);
       await context.step("placed", { state: "done" });
+      await jobs.end(hostId, job_id);
     });
   }
 
-  async function stopped(projectId: string, signal: AbortSignal): Promise<boolean> {
-    const row = await projects.row(projectId);
+  /** Stops the operation's project; that it ran is remembered as `start`, since what takes it up finds it stopped. */
+  async function stopped(context: OperationContext): Promise<void> {
+    const row = await projects.row(context.subject_id);
     const ran = row?.desired_state === "running";
-    if (row?.state === "stopped" && !ran) return false;
-    await core.projectService.stopAndWait(projectId, signal);
-    return ran;
+    if (row?.state === "stopped" && !ran) return;
+    if (ran) await context.remember({ start: true });
+    await core.projectService.stopAndWait(context.subject_id, context.signal);
   }
 
   operations.register("project.restore", {
@@ -271,11 +269,14 @@ export function createBackupService(
       if (!row?.snapshot_id) {
         throw new CodedError({ code: "backup.gone", title: "This backup is not kept any more", status: 410 });
       }
-      await context.step("safe", { state: "running" });
-      const ran = await stopped(context.subject_id, context.signal);
-      await context.step("safe", { state: "done" });
-      await restoreWhole(context, { ...row, snapshot_id: row.snapshot_id }, input.host_id);
-      if (!ran && !input.start) {
+      // Done again after that, it would take away what the project wrote since it runs again.
+      if (!context.wasDone("placed")) {
+        await context.step("safe", { state: "running" });
+        await stopped(context);
+        await context.step("safe", { state: "done" });
+        await restoreWhole(context, { ...row, snapshot_id: row.snapshot_id }, input.host_id);
+      }
+      if (!restoreInput.parse(context.input).start) {
         await context.step("running", { state: "skipped", detail: "it did not run before" });
         return;
       }

@@ -4,7 +4,7 @@ import { command, common, print, table } from "../../core/cli.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { backupTarget } from "./backup-target.ts";
 import { access } from "./client.ts";
-import { waitFor } from "./wait.ts";
+import { watch } from "./follow.ts";
 
 const project = { type: "positional", required: true, description: "The project's id or name" } as const;
 const snapshot = {
@@ -55,7 +55,7 @@ export default command({
             exit: EX.USAGE,
           });
         }
-        const done = await waitFor(api, await api.backups.run(args.project));
+        const done = await watch(api, await api.backups.run(args.project));
         const { backups } = await api.backups.list(done.subject.id);
         const made = backups.find((one) => one.backup_id === done.operation_id);
         print(args, made ?? done, () =>
@@ -142,7 +142,7 @@ export default command({
             ? { what: "project" }
             : { what: "paths", paths, to: args.over ? "over" : "beside" },
         );
-        const done = await waitFor(api, started);
+        const done = await watch(api, started);
         print(args, done, (one) =>
           one.steps.map((step) => `${step.label}: ${step.detail ?? step.state}`).join("\n"),
         );
@@ -154,7 +154,7 @@ export default command({
       async run({ args }) {
         const { api } = access(args);
         const id = args.project === undefined ? undefined : (await api.projects.get(args.project)).project_id;
-        const done = await waitFor(api, await api.backups.drill(id));
+        const done = await watch(api, await api.backups.drill(id));
         print(args, done, (one) => `${one.subject.name}: ${one.steps[0]?.detail ?? one.state}`);
       },
     }),
@@ -170,7 +170,7 @@ export default command({
       async run({ args }) {
         const { api } = access(args);
         if (args.due) return await beginDue(args, "verify");
-        print(args, await waitFor(api, await api.backups.verify()), () => "all data reads back");
+        print(args, await watch(api, await api.backups.verify()), () => "all data reads back");
       },
     }),
     prune: command({
@@ -185,7 +185,7 @@ export default command({
       async run({ args }) {
         const { api } = access(args);
         if (args.due) return await beginDue(args, "prune");
-        print(args, await waitFor(api, await api.backups.prune()), () => "pruned");
+        print(args, await watch(api, await api.backups.prune()), () => "pruned");
       },
     }),
     status: command({

@@ -1,17 +1,38 @@
 /** Waits for an operation and says its steps on standard error as they come; the result is for standard output. */
-import type { Operation } from "../../contract/api.ts";
+import type { Operation, Step } from "../../contract/api.ts";
 import type { ApiClient } from "../../contract/client.ts";
 import { waitFor } from "./wait.ts";
+
+const lineOf = (step: Step) =>
+  `${step.state.padEnd(8)} ${step.label}${step.detail ? ` (${step.detail})` : ""}`;
 
 export async function follow(api: ApiClient, started: Operation): Promise<Operation> {
   const said = new Set<string>();
   return await waitFor(api, started, (operation) => {
     for (const step of operation.steps) {
       if (step.state === "pending") continue;
-      const line = `${step.state.padEnd(8)} ${step.label}${step.detail ? ` (${step.detail})` : ""}`;
+      const line = lineOf(step);
       if (said.has(line)) continue;
       said.add(line);
       process.stderr.write(`${line}\n`);
     }
   });
+}
+
+/** Waits, and shows on a terminal how far the step that runs has come, in one line; elsewhere nothing. */
+export async function watch(api: ApiClient, started: Operation): Promise<Operation> {
+  if (!process.stderr.isTTY) return await waitFor(api, started);
+  const width = process.stderr.columns || 80;
+  const clear = "\r\x1b[2K";
+  let shown = "";
+  try {
+    return await waitFor(api, started, ({ steps }) => {
+      const step = steps.find((one) => one.state === "running");
+      const line = step ? lineOf(step).slice(0, width - 1) : shown;
+      if (line !== shown) process.stderr.write(`${clear}${line}`);
+      shown = line;
+    });
+  } finally {
+    if (shown !== "") process.stderr.write(clear);
+  }
 }

@@ -2,7 +2,7 @@
 import type { Operation } from "../../contract/api.ts";
 import { command, common, print } from "../../core/cli.ts";
 import { access } from "./client.ts";
-import { waitFor } from "./wait.ts";
+import { watch } from "./follow.ts";
 
 const project = { type: "positional", required: true, description: "The project's id or name" } as const;
 const otherSystem = {
@@ -33,7 +33,7 @@ export const move = command({
       fromBackup: args["from-backup"] === true,
       otherSystem: args["other-system"] === true,
     });
-    print(args, await waitFor(api, started), told);
+    print(args, await watch(api, started), told);
   },
 });
 
@@ -52,7 +52,7 @@ export const clone = command({
     const to = { host, otherSystem: args["other-system"] };
     print(
       args,
-      await waitFor(api, await api.backups.clone(args.project, args.name, to)),
+      await watch(api, await api.backups.clone(args.project, args.name, to)),
       (one) => one.subject.id,
     );
   },
@@ -63,7 +63,7 @@ export const archive = command({
   args: { ...common, project },
   async run({ args }) {
     const { api } = access(args);
-    print(args, await waitFor(api, await api.backups.archive(args.project)), told);
+    print(args, await watch(api, await api.backups.archive(args.project)), told);
   },
 });
 
@@ -74,7 +74,7 @@ export const unarchive = command({
     const { api } = access(args);
     const host = args.to === undefined ? undefined : (await api.hosts.get(args.to)).host_id;
     const to = { host, otherSystem: args["other-system"] };
-    print(args, await waitFor(api, await api.backups.unarchive(args.project, to)), told);
+    print(args, await watch(api, await api.backups.unarchive(args.project, to)), told);
   },
 });
 
@@ -93,6 +93,6 @@ export const copy = command({
   async run({ args }) {
     const { api } = access(args);
     const paths = args.path.split(",").filter((one) => one !== "");
-    print(args, await waitFor(api, await api.backups.copy(args.project, args.from, paths)), told);
+    print(args, await watch(api, await api.backups.copy(args.project, args.from, paths)), told);
   },
 });

@@ -24,11 +24,15 @@ export interface OperationContext {
   subject_id: string;
   /** Who asked; null when nobody did (a schedule). */
   requested_by: string | null;
-  /** What {@link Operations.start} was given. */
-  input: unknown;
+  /** What {@link Operations.start} was given, and what was remembered since. */
+  readonly input: unknown;
   /** Told when somebody cancelled it; a handler stops at its next step. */
   signal: AbortSignal;
   step(name: string, change: Partial<Step>): Promise<void>;
+  /** Came to its end in an earlier attempt, which the end of its hub cut off. */
+  wasDone(step: string): boolean;
+  /** Into `input`, for an attempt that takes this one up: what it finds changed would tell it something else. */
+  remember(facts: Record<string, unknown>): Promise<void>;
 }
 export interface OperationHandler {
   steps: readonly [name: string, label: string][];
@@ -122,6 +126,27 @@ export function createOperations(db: Db, deps: { events: Events; leases: Leases 
     }
   }
 
+  function contextOf(row: OperationTable, signal: AbortSignal): OperationContext {
+    const id = row.operation_id;
+    const before = JSON.parse(row.steps) as Step[];
+    let input = row.input === null ? null : (JSON.parse(row.input) as unknown);
+    return {
+      operation_id: id,
+      subject_id: row.subject_id,
+      requested_by: row.requested_by,
+      get input() {
+        return input;
+      },
+      signal,
+      step: (name, change) => setStep(id, name, change),
+      wasDone: (name) => before.some((step) => step.name === name && step.state === "done"),
+      async remember(facts) {
+        input = { ...(input as object | null), ...facts };
+        await save(id, { input: JSON.stringify(input) });
+      },
+    };
+  }
+
   async function runAlone(id: string, controller: AbortController, lease: Lease): Promise<void> {
     const row = await load(id);
     const handler = row && handlers.get(row.kind);
@@ -143,14 +168,7 @@ export function createOperations(db: Db, deps: { events: Events; leases: Leases 
     }
     try {
       await save(id, { state: "running", attempt: row.attempt + 1 });
-      await handler.run({
-        operation_id: id,
-        subject_id: row.subject_id,
-        requested_by: row.requested_by,
-        input: row.input === null ? null : (JSON.parse(row.input) as unknown),
-        signal: controller.signal,
-        step: (name, change) => setStep(id, name, change),
-      });
+      await handler.run(contextOf(row, controller.signal));
       if (await lease.held()) await save(id, { state: "done", finished_at: now() });
     } catch (error) {
       // Whoever has the lease now says how it ends.

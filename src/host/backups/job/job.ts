@@ -20,6 +20,8 @@ import { problemOfRun } from "./why.ts";
 const ROUNDS = 3;
 const KEPT = 100;
 const LABEL = "project";
+/** Without a word of its progress a long one would be taken for one that hangs. */
+const RESTORE = ["--sparse", "by-content", "--json-progress"];
 
 const EMPTY: JobResult = {
   snapshot_id: null,
@@ -172,11 +174,7 @@ async function restore(
   const { data } = input.places;
   if (task.kind === "restore-paths") return await restorePaths(input, task, rustic, onProgress);
   onProgress({ phase: "restoring" });
-  const run = await rustic(
-    ["restore", task.snapshot, data, "--numeric-id", "--sparse", "by-content"],
-    "restoring",
-    data,
-  );
+  const run = await rustic(["restore", task.snapshot, data, "--numeric-id", ...RESTORE], "restoring", data);
   if (run.code !== 0 || run.errors.length > 0) throw new CodedError(problemOfRun(run, "The restore"));
   onProgress({ phase: "comparing with what was backed up" });
   const compared: { manifest: Manifest; differences: string[] } = task.manifest
@@ -210,7 +208,7 @@ async function restorePaths(
     const to = join(target, path);
     mkdirSync(join(to, ".."), { recursive: true });
     const run = await rustic(
-      ["restore", `${task.snapshot}:home/${path}`, to, "--no-ownership", "--sparse", "by-content"],
+      ["restore", `${task.snapshot}:home/${path}`, to, "--no-ownership", ...RESTORE],
       "restoring",
       input.places.data,
     );
