@@ -52,6 +52,12 @@ function makeTree(home: string): void {
   }
 }
 
+interface Took {
+  ours: number;
+  bare: number;
+  ratio: number;
+}
+
 const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   await exec(["sync"]);
   try {
@@ -64,19 +70,23 @@ const seconds = async (work: () => Promise<unknown>): Promise<number> => {
   return (performance.now() - began) / 1_000;
 };
 
-/** Both in each round; who begins takes turns, since the second finds the machine as the first left it. */
+/**
+ * Both in each round; who begins takes turns, since the second finds the machine as the first left it. The ratio is that
+ * of the rounds, in the middle: what else the machine does changes from one to the next.
+ */
 async function inTurns(
   rounds: number,
   run: { ours: () => Promise<unknown>; bare: (round: number) => Promise<unknown> },
   before: (round: number) => Promise<void> = async () => {},
-): Promise<{ ours: number; bare: number }> {
+): Promise<Took> {
   const took: { ours: number[]; bare: number[] } = { ours: [], bare: [] };
   for (let round = 0; round < rounds; round++) {
     await before(round);
     for (const who of round % 2 === 0 ? (["bare", "ours"] as const) : (["ours", "bare"] as const))
       took[who].push(await seconds(() => run[who](round)));
   }
-  return { ours: median(took.ours), bare: median(took.bare) };
+  const ratios = took.ours.map((one, round) => one / (took.bare[round] ?? Number.NaN));
+  return { ours: median(took.ours), bare: median(took.bare), ratio: median(ratios) };
 }
 
 /** rustic alone, as a person would run it over the same jailed SFTP. */
@@ -223,10 +233,9 @@ export async function backups(row: Row, json: Record<string, unknown>): Promise<
       if (made?.state !== "proven") throw new Error(`not proven: ${JSON.stringify(made?.problem)}`);
     };
     const bareBackup = () => peer.backup(tree);
-    const told = (what: string, took: { ours: number; bare: number }) => {
-      const ratio = `${(took.ours / took.bare).toFixed(2)}×`;
-      row(what, `${took.ours.toFixed(2)} s`, `${took.bare.toFixed(2)} s`, ratio);
-      json[`backups_${what}`] = { ours: took.ours, peer: took.bare };
+    const told = (what: string, { ours, bare, ratio }: Took) => {
+      row(what, `${ours.toFixed(2)} s`, `${bare.toFixed(2)} s`, `${ratio.toFixed(2)}×`);
+      json[`backups_${what}`] = { ours, peer: bare, ratio };
     };
     const read: number[] = [];
     const first = await inTurns(
@@ -244,7 +253,8 @@ export async function backups(row: Row, json: Record<string, unknown>): Promise<
         await execOk(["chown", "-R", `--reference=${marker}`, home]);
       },
     );
-    told("first backup, read and walked", { ours: median(read), bare: first.bare });
+    const alone = median(read);
+    told("first backup, read and walked", { ours: alone, bare: first.bare, ratio: alone / first.bare });
     told("first backup, with the hub's proof", first);
     told("unchanged, with the hub's proof", await inTurns(ROUNDS, { ours, bare: bareBackup }));
     const path = `d7/${readdirSync(join(home, "d7"))[0]}`;

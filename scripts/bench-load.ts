@@ -10,7 +10,9 @@ export interface Load {
 const UNIT: Record<string, number> = { us: 0.001, ms: 1, s: 1000 };
 
 export function median(values: number[]): number {
-  return quantile(values, 0.5);
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return ((sorted[Math.ceil(half) - 1] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
 }
 
 export function quantile(values: number[], part: number): number {

@@ -6,7 +6,8 @@ import type { JailTrial } from "./jail-trial.ts";
 import { createLends } from "./lends.ts";
 import type { OpenRepository, Repositories } from "./repositories.ts";
 
-const POLL_MS = 500;
+/** A long job is asked about less often, so that a short one's end is not told late. */
+const POLL_MS = { least: 100, most: 500, part: 20 };
 /** A host that is away this long ends the wait; its helper ends the job by itself sooner. */
 const AWAY_MS = 5 * 60_000;
 const ATTEMPTS = 3;
@@ -99,6 +100,7 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
     // One that is there already was begun for a hub that ended meanwhile.
     let foreign = (await poll()).state !== "unknown";
     await patiently(signal, host_id, begin);
+    const began = performance.now();
     let lost = 0;
     try {
       for (;;) {
@@ -130,7 +132,8 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
           }
           await patiently(signal, host_id, begin);
         }
-        await Bun.sleep(POLL_MS);
+        const sofar = (performance.now() - began) / POLL_MS.part;
+        await Bun.sleep(Math.min(POLL_MS.most, Math.max(POLL_MS.least, sofar)));
       }
     } catch (error) {
       await end(host_id, job_id);
