@@ -19,12 +19,21 @@ export async function follow(api: ApiClient, started: Operation): Promise<Operat
   });
 }
 
+const SIGINT = 2;
+
 /** Waits, and shows on a terminal how far the step that runs has come, in one line; elsewhere nothing. */
 export async function watch(api: ApiClient, started: Operation): Promise<Operation> {
   if (!process.stderr.isTTY) return await waitFor(api, started);
   const width = process.stderr.columns || 80;
   const clear = "\r\x1b[2K";
   let shown = "";
+  const leave = () => {
+    process.stderr.write(
+      `${clear}It goes on. To end it: cocalc-hub operation cancel ${started.operation_id}\n`,
+    );
+    process.exit(128 + SIGINT);
+  };
+  process.once("SIGINT", leave);
   try {
     return await waitFor(api, started, ({ steps }) => {
       const step = steps.find((one) => one.state === "running");
@@ -33,6 +42,7 @@ export async function watch(api: ApiClient, started: Operation): Promise<Operati
       shown = line;
     });
   } finally {
+    process.off("SIGINT", leave);
     if (shown !== "") process.stderr.write(clear);
   }
 }

@@ -1,13 +1,15 @@
 import type { Operation } from "../../contract/api.ts";
 import { command, common, print, table } from "../../core/cli.ts";
 import { access } from "./client.ts";
-import { waitFor } from "./wait.ts";
+import { watch } from "./follow.ts";
 
 const id = { type: "positional", required: true, description: "The operation's id" } as const;
 const details = (one: Operation) =>
   [
     `${one.kind} ${one.subject.name}: ${one.state}`,
-    ...one.steps.map((step) => `  ${step.state.padEnd(8)} ${step.label}`),
+    ...one.steps.map(
+      (step) => `  ${step.state.padEnd(8)} ${step.label}${step.detail ? `: ${step.detail}` : ""}`,
+    ),
     ...(one.problem ? [`problem  ${one.problem.title}  [${one.problem.code}]`] : []),
   ].join("\n");
 
@@ -38,7 +40,7 @@ export default command({
       args: { ...common, id },
       async run({ args }) {
         const { api } = access(args);
-        print(args, await waitFor(api, await api.operations.get(args.id)), details);
+        print(args, await watch(api, await api.operations.get(args.id)), details);
       },
     }),
     cancel: command({
