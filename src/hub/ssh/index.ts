@@ -30,6 +30,10 @@ export function createSsh(core: HubCore): HubFeature {
   /** Who may jump through the hub's sshd follows from the same tables. */
   const rendered = () =>
     core.keysChanged().catch((error: unknown) => log.warn("authorized_keys", { why: messageOf(error) }));
+  /** What a person changed counts once it is told that it did: on the hosts that can be reached, and on the hub's sshd. */
+  const inForce = async () => {
+    await Promise.all([push.settle(), rendered()]);
+  };
   const unfollow = events.onChanged(({ kind }) => {
     if (kind === "project" || kind === "user" || kind === "settings") schedule();
   });
@@ -135,12 +139,19 @@ export function createSsh(core: HubCore): HubFeature {
     routes(api: Hono<ApiEnv>) {
       const list = z.array(sshKeySchema);
       api.get("/me/ssh-keys", doc("One's SSH keys", list), async (c) => c.json(await keys.own(callerOf(c))));
-      api.post("/me/ssh-keys", doc("Adds an SSH key", sshKeySchema, 201), body(addSshKeySchema), async (c) =>
-        c.json(await keys.addOwn(callerOf(c), c.req.valid("json")), 201),
+      api.post(
+        "/me/ssh-keys",
+        doc("Adds an SSH key", sshKeySchema, 201),
+        body(addSshKeySchema),
+        async (c) => {
+          const added = await keys.addOwn(callerOf(c), c.req.valid("json"));
+          await inForce();
+          return c.json(added, 201);
+        },
       );
       api.delete("/me/ssh-keys/:id", doc("Removes an SSH key; its logins end", z.object({})), async (c) => {
         await keys.removeOwn(callerOf(c), c.req.param("id"));
-        await push.settle();
+        await inForce();
         return c.json({});
       });
       api.get("/me/ssh-config", doc("What ~/.ssh/config needs", sshConfigSchema), async (c) =>
@@ -161,15 +172,18 @@ export function createSsh(core: HubCore): HubFeature {
         "/projects/:id/ssh-keys",
         doc("Adds an SSH key to a project", sshKeySchema, 201),
         body(addSshKeySchema),
-        async (c) =>
-          c.json(await keys.addToProject(callerOf(c), c.req.param("id"), c.req.valid("json")), 201),
+        async (c) => {
+          const added = await keys.addToProject(callerOf(c), c.req.param("id"), c.req.valid("json"));
+          await inForce();
+          return c.json(added, 201);
+        },
       );
       api.delete(
         "/projects/:id/ssh-keys/:key",
         doc("Removes an SSH key of a project; its logins end", z.object({})),
         async (c) => {
           await keys.removeFromProject(callerOf(c), c.req.param("id"), c.req.param("key"));
-          await push.settle();
+          await inForce();
           return c.json({});
         },
       );

@@ -11,7 +11,7 @@ const AGAIN_MS = 15_000;
 const PUSH_TIMEOUT_MS = 10_000;
 /** Changes come in bursts. */
 const GATHER_MS = 20;
-/** Whoever removed a key waits no longer than this for hosts to have heard of it. */
+/** Whoever added or removed a key waits no longer than this for hosts to have heard of it. */
 const SETTLE_MS = 3_000;
 
 export interface AccessPush {
