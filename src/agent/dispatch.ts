@@ -150,6 +150,10 @@ export function dispatcher(
     await moving(data.from, () => renameEntry(home, data));
     return {};
   });
+  request("files.save-as", async ({ path, to }) => {
+    await (await editing()).saveAs(path, to);
+    return {};
+  });
   request("files.remove", async (data) => {
     await (await edited)?.settle([data.path]);
     await (await lazy.files()).removeEntry(home, data);

@@ -21,8 +21,9 @@ import type { OnExisting } from "../contract/files-http.ts";
 import { pathText, sysPath } from "../contract/path-bytes.ts";
 import { projectStreams } from "../contract/project-services.ts";
 import { CodedError, errnoOf } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
-import { existsAlready, otherName } from "./other-name.ts";
+import { otherName } from "../core/other-name.ts";
+import { existsAlready, fileError } from "./file-error.ts";
+import { exists } from "./files.ts";
 import { folderOf, joinPath, nameOf, resolvePath } from "./paths.ts";
 
 const TELL_MS = 200;
@@ -88,16 +89,6 @@ class Copier {
       throw error;
     }
     this.bytes += stats.size;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(sysPath(path));
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
-    throw error;
   }
 }
 

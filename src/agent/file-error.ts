@@ -43,3 +43,14 @@ export function fileError(error: unknown, path: string): CodedError {
   const { title, ...rest } = known;
   return new CodedError({ ...rest, title: `${title}: ${name}` }, { cause: error });
 }
+
+/** Where something of that name is already. */
+export function existsAlready(path: string): CodedError {
+  return new CodedError({
+    code: "file.exists",
+    title: `There is something of that name already: ${path.slice(0, 300)}`,
+    why: "Nothing was written over it.",
+    fix: "Replace it, keep both, or choose another name.",
+    status: 409,
+  });
+}

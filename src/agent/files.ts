@@ -9,7 +9,7 @@ import type { ConatStream } from "../conat/stream.ts";
 import { sysPath } from "../contract/path-bytes.ts";
 import { type FileInfo, projectStreams } from "../contract/project-services.ts";
 import { CodedError, errnoOf } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
+import { existsAlready, fileError } from "./file-error.ts";
 import { nameOf, resolvePath } from "./paths.ts";
 
 type FileType = FileInfo["type"];
@@ -72,11 +72,7 @@ export async function renameEntry(
   const to = resolvePath(home, request.to);
   try {
     if (request.overwrite !== true && from !== to && (await exists(to))) {
-      throw new CodedError({
-        code: "file.exists",
-        title: `There is something of that name already: ${to.slice(0, 300)}`,
-        status: 409,
-      });
+      throw existsAlready(to);
     }
     await rename(sysPath(from), sysPath(to));
     return to;
@@ -85,7 +81,7 @@ export async function renameEntry(
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(sysPath(path));
     return true;

@@ -7,8 +7,8 @@ import { lstat, mkdir, open, readdir, readFile, rename, rm, unlink } from "node:
 import { decodePath, encodePath, pathText, sysPath } from "../contract/path-bytes.ts";
 import { MAX_TRASH_LIST, type Trashed } from "../contract/project-services/files.ts";
 import { CodedError, errnoOf, toProblem } from "../core/errors.ts";
-import { fileError } from "./file-error.ts";
-import { existsAlready, otherName } from "./other-name.ts";
+import { otherName } from "../core/other-name.ts";
+import { existsAlready, fileError } from "./file-error.ts";
 import { folderOf, joinPath, nameOf, resolvePath } from "./paths.ts";
 
 const INFO = ".trashinfo";

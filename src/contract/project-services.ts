@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { appRequests } from "./project-services/apps.ts";
-import { editStreams } from "./project-services/editing.ts";
+import { editRequests, editStreams } from "./project-services/editing.ts";
 import { fileRequests, fileStreams } from "./project-services/files.ts";
 import { netRequests, netStreams } from "./project-services/net.ts";
 import { pathSchema as path } from "./project-services/path.ts";
@@ -129,6 +129,7 @@ export const projectRequests = {
   },
   "files.remove": { request: z.object({ path, recursive: z.boolean().optional() }), reply: z.object({}) },
   ...fileRequests,
+  ...editRequests,
   ...netRequests,
   ports: { request: z.object({}), reply: z.object({ ports: z.array(portSchema) }) },
   ...appRequests,

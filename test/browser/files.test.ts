@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import {
   launch,
+  looks,
   makeAdmin,
   seriousProblems,
   shot,
@@ -61,6 +62,17 @@ describe.skipIf(!CAN)("files in Chromium (needs root for podman, and Chromium)",
     await hub?.stop();
     if (local) rmSync(local, { recursive: true, force: true });
   }, SLOW);
+
+  test(
+    "an empty project is no fault to those who do not see it",
+    async () => {
+      await page.getByText("No files yet").first().waitFor();
+      expect(await page.getByRole("treeitem").count()).toBe(0);
+      expect(await seriousProblems(page)).toEqual([]);
+      await looks(page, "files-empty");
+    },
+    SLOW,
+  );
 
   test(
     "a whole folder goes in with its sub-folders; what is there already is asked about before a byte is sent",

@@ -15,8 +15,27 @@ export interface DiskText {
   size: number;
 }
 
+/** A program that writes a file in several steps is waited for. */
+const SETTLE_MS = 100;
+const MAX_SETTLE_MS = 2_000;
+
+/** What is there, once whoever writes there has finished; null for no file. `known`: what was there before. */
+export async function settledAt(path: string, known: string | null): ReturnType<typeof etagAt> {
+  let now = await etagAt(path);
+  for (let waited = 0; waited < MAX_SETTLE_MS; waited += SETTLE_MS) {
+    if ((now?.etag ?? null) === known) return now;
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const next = await etagAt(path);
+    // Emptied, or away for a moment: most often what comes before it is written.
+    const filling = (next === null || next.size === 0) && waited < MAX_SETTLE_MS / 2;
+    if (next?.etag === now?.etag && !filling) return next;
+    now = next;
+  }
+  return now;
+}
+
 /** Null when there is no such file. */
-export async function etagAt(path: string): Promise<{ etag: string; size: number } | null> {
+async function etagAt(path: string): Promise<{ etag: string; size: number } | null> {
   try {
     const stats = await stat(sysPath(path), { bigint: true });
     return { etag: etagOf(stats), size: Number(stats.size) };

@@ -21,8 +21,10 @@ import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import * as Y from "yjs";
 import { z } from "zod";
+import { docOf } from "../../contract/editing/text-doc.ts";
 import { errnoOf } from "../../core/errors.ts";
-import { unsavedMark } from "./paths.ts";
+import type { DiskText } from "./disk-text.ts";
+import { hash, unsavedMark } from "./paths.ts";
 import { SharedDoc } from "./shared-doc.ts";
 
 const fdatasyncOf = promisify(fdatasync);
@@ -117,6 +119,13 @@ function replay(all: { at: number; type: number; payload: Uint8Array }[]): Logge
   }
   const { at: _, ...known } = file;
   return { path, doc_id, shared: new SharedDoc(people, disk), file: known };
+}
+
+/** Of a file that has none yet; the same for the same content: a page of before an agent's end goes on with it. */
+export function freshLog(path: string, { text, format, etag }: DiskText): Logged {
+  const doc_id = hash(text).slice(0, 32);
+  const doc = docOf(text, Number.parseInt(doc_id.slice(0, 8), 16));
+  return { path, doc_id, shared: new SharedDoc(doc), file: { ...format, etag } };
 }
 
 export class EditLog {

@@ -9,8 +9,9 @@ import type { EditPerson } from "../../contract/project-services/editing.ts";
 import { projectStreams } from "../../contract/project-services.ts";
 import { CodedError, errnoOf } from "../../core/errors.ts";
 import type { Surroundings } from "../child-env.ts";
-import { fileError } from "../file-error.ts";
+import { existsAlready, fileError } from "../file-error.ts";
 import { throughLinks } from "../file-write.ts";
+import { exists } from "../files.ts";
 import { resolvePath } from "../paths.ts";
 import { readLog } from "./edit-log.ts";
 import { EditSession } from "./edit-session.ts";
@@ -109,11 +110,35 @@ export class Editing {
       for (const session of doc.sessions) {
         if (!isBelow(session.path, from)) continue;
         const there = to + session.path.slice(from.length);
-        const home = `${this.#home}/`;
-        session.moved(there, there.startsWith(home) ? there.slice(home.length) : there);
+        session.moved(there, this.#told(there));
       }
     }
     return to;
+  }
+
+  /** What people made of a file, into a new one of another name; whoever has it open goes along. */
+  async saveAs(asked: string, to: string): Promise<void> {
+    const from = await this.#real(resolvePath(this.#home, asked));
+    const there = resolvePath(this.#home, to);
+    const after = await this.#real(there);
+    const opening = this.#docs.get(from);
+    const doc = await opening;
+    if (opening === undefined || doc === undefined)
+      throw fileError(Object.assign(new Error("not open"), { code: "ENOENT" }), asked);
+    try {
+      if (this.#docs.has(after) || (await exists(there))) throw existsAlready(to);
+    } catch (error) {
+      throw fileError(error, to);
+    }
+    await doc.saveAs(after, logFile(this.#dir, after));
+    this.#docs.delete(from);
+    this.#docs.set(after, opening);
+    for (const session of doc.sessions) session.moved(there, this.#told(there));
+  }
+
+  #told(path: string): string {
+    const home = `${this.#home}/`;
+    return path.startsWith(home) ? path.slice(home.length) : path;
   }
 
   /** Writes what is typed in these and below them, as far as that can be: they are about to be removed. */
@@ -151,6 +176,8 @@ export class Editing {
     try {
       return await throughLinks(path);
     } catch (error) {
+      // The folder that it was in may be a file by now; what was typed is kept under this name.
+      if (errnoOf(error) === "ENOTDIR") return path;
       throw fileError(error, path);
     }
   }
@@ -226,8 +253,8 @@ async function mayWrite(path: string): Promise<boolean> {
     await access(sysPath(path), constants.W_OK);
     return true;
   } catch (error) {
-    // Gone: it may be made anew.
-    return errnoOf(error) === "ENOENT";
+    // Gone, or with its folder: it may be made anew.
+    return errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR";
   }
 }
 

@@ -6,35 +6,33 @@
 import { type FSWatcher, watch } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import * as Y from "yjs";
-import { docOf, textOf } from "../../contract/editing/text-doc.ts";
+import { textOf } from "../../contract/editing/text-doc.ts";
 import { sysPath } from "../../contract/path-bytes.ts";
 import { CodedError, type ProblemDetails, toProblem } from "../../core/errors.ts";
 import { encodeText } from "../../core/text-format.ts";
 import { fileError } from "../file-error.ts";
 import { replaceFile, writeAll } from "../file-write.ts";
 import { folderOf, nameOf } from "../paths.ts";
-import { type DiskText, etagAt, readDisk } from "./disk-text.ts";
-import { EditLog, type KnownFile, type Logged, readLog } from "./edit-log.ts";
+import { type DiskText, readDisk, settledAt } from "./disk-text.ts";
+import { EditLog, freshLog, type KnownFile, type Logged, readLog } from "./edit-log.ts";
 import type { EditSession } from "./edit-session.ts";
 import { HeldFile } from "./held-file.ts";
-import { hash } from "./paths.ts";
-import { SharedDoc } from "./shared-doc.ts";
+import { SaveTimer } from "./save-timer.ts";
+import type { SharedDoc, Snapshot } from "./shared-doc.ts";
 
-const SAVE_AFTER_MS = 1_000;
-/** Of somebody who never pauses. */
-const SAVE_AT_LEAST_MS = 5_000;
-const RETRY_MS = 5_000;
 const TELL_AFTER_MS = 30;
-/** A program that writes a file in several steps is waited for. */
-const SETTLE_MS = 100;
-const MAX_SETTLE_MS = 2_000;
 /** Where the system has no watches left, or lost one. */
 const LOOK_EVERY_MS = 3_000;
 /** A program that had the file open when it was replaced may still write into the old one. */
 const LATE_WRITE_MS = 1_000;
 const MAX_ROUNDS = 5;
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** A save: the text, where the history was then, and of each page how many frames are in it. */
+interface About {
+  snapshot: Snapshot;
+  at: number;
+  counts: { session: EditSession; count: number }[];
+}
 
 export class OpenDoc {
   path: string;
@@ -49,8 +47,7 @@ export class OpenDoc {
   #foreign = false;
   #problem: ProblemDetails | undefined;
   #queue: Promise<unknown> = Promise.resolve();
-  #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  #dirtySince = 0;
+  #saveTimer = new SaveTimer(() => void this.save());
   #tellTimer: ReturnType<typeof setTimeout> | undefined;
   #telling: Promise<void> = Promise.resolve();
   #lookTimer: ReturnType<typeof setInterval>;
@@ -62,15 +59,20 @@ export class OpenDoc {
   /** As it is on disk, with what an earlier agent kept of it. */
   static async open(path: string, log: string): Promise<OpenDoc> {
     const kept = readLog(log);
-    const disk = await readDisk(path);
-    if (kept !== undefined && kept.path === path && (disk !== null || kept.shared.dirty)) {
+    const unsaved = kept?.path === path && kept.shared.dirty;
+    const disk = await readDisk(path).catch((error: unknown) => {
+      // What is there is no text of ours, a folder perhaps: what was typed is shown, and can go elsewhere.
+      if (unsaved) return null;
+      throw error;
+    });
+    if (kept !== undefined && kept.path === path && (disk !== null || unsaved)) {
       const doc = new OpenDoc(kept, new EditLog(log), disk?.size ?? 0);
       await doc.look();
       if (doc.#dirty) doc.#schedule();
       return doc;
     }
     if (disk === null) throw fileError(Object.assign(new Error("gone"), { code: "ENOENT" }), path);
-    return new OpenDoc(fresh(path, disk), new EditLog(log), disk.size);
+    return new OpenDoc(freshLog(path, disk), new EditLog(log), disk.size);
   }
 
   private constructor(from: Logged, log: EditLog, size: number) {
@@ -90,10 +92,6 @@ export class OpenDoc {
 
   get ending(): "\n" | "\r\n" {
     return this.#file.ending;
-  }
-
-  get dirty(): boolean {
-    return this.#dirty;
   }
 
   /** What a page lacks, then what this has; from then on it is told what is new. */
@@ -133,15 +131,13 @@ export class OpenDoc {
 
   /** Writes it now. `over`: also a file that is gone, or that is no text any more. */
   save(over = false): Promise<void> {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = undefined;
-    this.#dirtySince = Date.now();
+    this.#saveTimer.saving();
     return this.#inTurn(async () => {
       try {
         await this.#write(over);
       } catch (error) {
         this.#problem = toProblem(error);
-        this.#retry();
+        this.#saveTimer.retry();
       }
       this.#tell();
     });
@@ -165,16 +161,32 @@ export class OpenDoc {
 
   /** The file has another name now, and its history with it. */
   moved(path: string, log: string): Promise<void> {
+    return this.#inTurn(async () => this.#rename(path, log));
+  }
+
+  /** Into a new file, which is the document's from now on; what is at its old name stays as it is. Throws why it cannot be. */
+  saveAs(path: string, log: string): Promise<void> {
     return this.#inTurn(async () => {
-      const kept = this.#log.open;
-      this.#log.remove();
-      this.path = path;
-      this.#log = new EditLog(log);
-      if (kept || this.#dirty) this.#keep();
-      this.#watcher?.close();
-      this.#follow();
-      this.#schedule();
+      const about = this.#about();
+      await mkdir(sysPath(folderOf(path)), { recursive: true }).catch((error: unknown) => {
+        throw fileError(error, path);
+      });
+      await this.#put(path, null, about.snapshot.text);
+      this.#written(about);
+      this.#rename(path, log);
+      this.#tell();
     });
+  }
+
+  #rename(path: string, log: string): void {
+    const kept = this.#log.open;
+    this.#log.remove();
+    this.path = path;
+    this.#log = new EditLog(log);
+    if (kept || this.#dirty) this.#keep();
+    this.#watcher?.close();
+    this.#follow();
+    this.#schedule();
   }
 
   /** Written if that can be; else what is kept has it. */
@@ -185,7 +197,7 @@ export class OpenDoc {
     if (this.#dirty) await this.save();
     clearTimeout(this.#heldTimer);
     await this.#held?.drop();
-    clearTimeout(this.#saveTimer);
+    this.#saveTimer.stop();
     clearTimeout(this.#tellTimer);
     this.#watcher?.close();
     if (this.#log.open) {
@@ -217,17 +229,8 @@ export class OpenDoc {
   }
 
   #schedule(): void {
-    const now = Date.now();
-    if (!this.#dirty) this.#dirtySince = now;
+    this.#saveTimer.changed(!this.#dirty);
     this.#dirty = true;
-    clearTimeout(this.#saveTimer);
-    const wait = Math.max(0, Math.min(SAVE_AFTER_MS, this.#dirtySince + SAVE_AT_LEAST_MS - now));
-    this.#saveTimer = setTimeout(() => void this.save(), wait);
-  }
-
-  #retry(): void {
-    clearTimeout(this.#saveTimer);
-    this.#saveTimer = setTimeout(() => void this.save(), RETRY_MS);
   }
 
   async #write(over: boolean): Promise<void> {
@@ -236,27 +239,49 @@ export class OpenDoc {
         if (!over) throw error;
       });
       if ((this.#gone || this.#foreign) && !over) return;
-      const snapshot = this.#shared.snapshot();
-      const at = this.#log.size;
-      const counts = [...this.sessions].map((session) => ({ session, count: session.received }));
+      const about = this.#about();
+      const { at, snapshot } = about;
       const same = !this.#gone && !this.#foreign && snapshot.text === textOf(this.#shared.disk);
       this.#dirty = false; // more may come meanwhile, and is not in it
       if (!same && !(await this.#replace(snapshot.text))) {
         this.#dirty = true;
         continue;
       }
-      this.#shared.written(snapshot);
-      this.#problem = undefined;
-      for (const { session, count } of counts) {
-        session.saved = count;
-        session.seen = Math.max(session.seen, count);
-      }
+      this.#written(about);
       if (this.#log.wantsRewrite) this.#keep();
       else if (this.#log.open) this.#log.file(this.#file, at);
       if (!this.#dirty) this.#log.saved();
       return;
     }
-    this.#retry();
+    this.#saveTimer.retry();
+  }
+
+  /** What is about to be written. */
+  #about(): About {
+    const counts = [...this.sessions].map((session) => ({ session, count: session.received }));
+    return { snapshot: this.#shared.snapshot(), at: this.#log.size, counts };
+  }
+
+  #written({ snapshot, counts }: About): void {
+    this.#shared.written(snapshot);
+    this.#problem = undefined;
+    for (const { session, count } of counts) {
+      session.saved = count;
+      session.seen = Math.max(session.seen, count);
+    }
+  }
+
+  /** `etag` as in {@link replaceFile}. */
+  async #put(path: string, etag: string | null | undefined, text: string): Promise<void> {
+    const bytes = encodeText(text, this.#file);
+    const info = await replaceFile(path, { etag }, async (file) => {
+      await writeAll(file, bytes, 0);
+      return bytes.length;
+    });
+    this.#file = { ...this.#file, etag: info.etag };
+    this.#size = info.size;
+    this.#gone = false;
+    this.#foreign = false;
   }
 
   /** False when another program was faster. */
@@ -266,18 +291,10 @@ export class OpenDoc {
     // On somebody's word: with the folder that it was in.
     if (this.#gone) await mkdir(sysPath(folderOf(this.path)), { recursive: true });
     const held = this.#gone ? undefined : await HeldFile.hold(this.path, etag, this.#shared.disk);
-    const bytes = encodeText(text, this.#file);
     // Null: there must be none. Undefined: whatever is there was looked at, and is to go.
     const expected = this.#gone ? null : this.#foreign ? undefined : etag;
     try {
-      const info = await replaceFile(this.path, { etag: expected }, async (file) => {
-        await writeAll(file, bytes, 0);
-        return bytes.length;
-      });
-      this.#file = { ...this.#file, etag: info.etag };
-      this.#size = info.size;
-      this.#gone = false;
-      this.#foreign = false;
+      await this.#put(this.path, expected, text);
       this.#held = held;
       this.#heldTimer = setTimeout(() => void this.#inTurn(() => this.#lookLate()), LATE_WRITE_MS);
       return true;
@@ -302,7 +319,7 @@ export class OpenDoc {
 
   /** Takes over what is on disk, once whoever writes there has finished. */
   async #take(): Promise<void> {
-    const now = await this.#settled();
+    const now = await settledAt(this.path, this.#gone ? null : this.#file.etag);
     if (now === null) {
       if (!this.#gone) this.#tell();
       this.#gone = true;
@@ -337,20 +354,6 @@ export class OpenDoc {
     }
     this.#dirty = this.#shared.dirty;
     if (!this.#dirty) this.#log.saved();
-  }
-
-  async #settled(): Promise<{ etag: string; size: number } | null> {
-    let now = await etagAt(this.path);
-    for (let waited = 0; waited < MAX_SETTLE_MS; waited += SETTLE_MS) {
-      if (now === null ? this.#gone : now.etag === this.#file.etag) return now;
-      await pause(SETTLE_MS);
-      const next = await etagAt(this.path);
-      // Emptied, or away for a moment: most often what comes before it is written.
-      const filling = (next === null || next.size === 0) && waited < MAX_SETTLE_MS / 2;
-      if (next?.etag === now?.etag && !filling) return next;
-      now = next;
-    }
-    return now;
   }
 
   #follow(): void {
@@ -390,11 +393,4 @@ export class OpenDoc {
       });
     }
   }
-}
-
-/** The same for the same content: a page of before an agent's end goes on with it. */
-function fresh(path: string, { text, format, etag }: DiskText): Logged {
-  const doc_id = hash(text).slice(0, 32);
-  const doc = docOf(text, Number.parseInt(doc_id.slice(0, 8), 16));
-  return { path, doc_id, shared: new SharedDoc(doc), file: { ...format, etag } };
 }

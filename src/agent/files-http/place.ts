@@ -4,8 +4,9 @@ import { chmod, constants, copyFile, mkdir, open, realpath, rename, stat, unlink
 import type { OnExisting } from "../../contract/files-http.ts";
 import { pathText, sysPath } from "../../contract/path-bytes.ts";
 import { errnoOf } from "../../core/errors.ts";
+import { otherName } from "../../core/other-name.ts";
+import { existsAlready } from "../file-error.ts";
 import { notRegular } from "../files.ts";
-import { existsAlready, otherName } from "../other-name.ts";
 import { folderOf } from "../paths.ts";
 
 const MAX_NAMES = 1000;

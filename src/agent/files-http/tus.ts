@@ -15,8 +15,7 @@ import {
 } from "../../contract/files-http.ts";
 import { encodePath, fromBase64, pathText, sysPath } from "../../contract/path-bytes.ts";
 import { CodedError, errnoOf } from "../../core/errors.ts";
-import { fileError } from "../file-error.ts";
-import { existsAlready } from "../other-name.ts";
+import { existsAlready, fileError } from "../file-error.ts";
 import { resolvePath } from "../paths.ts";
 import type { Checksum, Upload, UploadStore } from "./upload-store.ts";
 

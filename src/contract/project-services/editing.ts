@@ -47,6 +47,14 @@ export const editStateSchema = z.object({
 });
 export type EditState = z.output<typeof editStateSchema>;
 
+export const editRequests = {
+  /**
+   * What people made of a file that is open, into a new file (`file.exists` where there is something): its document is
+   * that file's from then on, and every page of it is told `moved`. What is at `path` stays as it is.
+   */
+  "files.save-as": { request: z.object({ path: pathSchema, to: pathSchema }), reply: z.object({}) },
+} as const;
+
 export const editStreams = {
   "files.edit": {
     params: z.object({

@@ -147,14 +147,18 @@ export function FileTree(props: TreeProps): ReactNode {
   };
 
   const first = rows.findIndex((row) => row.kind === "entry");
+  // An empty tree is none: it has to have items.
+  const empty = first === -1;
   const currentShown = rows.some((row) => row.kind === "entry" && row.path === selection.current);
   return (
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: of the tree alone; the group has undefined
+    // biome-ignore lint/a11y/noStaticElementInteractions: both roles take what is dropped on them
     <div
       ref={area}
       className="tree"
-      role="tree"
+      role={empty ? "group" : "tree"}
+      aria-multiselectable={empty ? undefined : true}
       aria-label="Files of the project"
-      aria-multiselectable
       data-over={over === "." || undefined}
       onDragOver={(event) => dragOver(event, ".")}
       onDragLeave={(event) => {

@@ -7,7 +7,7 @@ import * as Y from "yjs";
 import type { Caller } from "../../../conat/caller.ts";
 import { EDIT_FRAME, EditFrameDecoder, encodeEditFrame } from "../../../contract/editing/frames.ts";
 import { changeText, copyOf, mergeTexts, textOf } from "../../../contract/editing/text-doc.ts";
-import { openProject, type ProjectStream, writeFile } from "../../../contract/project-client.ts";
+import { callProject, openProject, type ProjectStream, writeFile } from "../../../contract/project-client.ts";
 import { type EditPerson, MAX_VECTOR_CHARS } from "../../../contract/project-services/editing.ts";
 import { CodedError, type ProblemDetails } from "../../../core/errors.ts";
 import { base64, unbase64 } from "./base64.ts";
@@ -119,16 +119,27 @@ export class EditLink {
   }
 
   /** As a new file: there is none that a line could be had for. What was typed goes in with the rest of the text. */
-  async makeAnew(): Promise<void> {
-    const { caller, projectId, path } = this.#options;
+  async makeAnew(path = this.#options.path): Promise<void> {
+    const { caller, projectId } = this.#options;
     const held = this.#pending.length;
-    this.#making = writeFile(caller, projectId, path, this.text, { etag: null }).then(
-      () => this.#written(held),
-      (error: unknown) => this.#set({ error }),
-    );
-    await this.#making;
-    this.#making = undefined;
-    this.retry();
+    const made = writeFile(caller, projectId, path, this.text, { etag: null });
+    this.#making = made.catch(() => {});
+    try {
+      await made;
+      this.#written(held);
+    } finally {
+      this.#making = undefined;
+      this.retry();
+    }
+  }
+
+  /** As a new file of another name, which the page is led to. Rejects with why it cannot be. */
+  async saveAs(to: string): Promise<void> {
+    const { caller, projectId, path, onMoved } = this.#options;
+    // The project tells every page that it moved.
+    if (this.#state.live) return void (await callProject(caller, projectId, "files.save-as", { path, to }));
+    await this.makeAnew(to);
+    onMoved?.(to);
   }
 
   /** Now, not after the next pause. */
