@@ -22,6 +22,7 @@ test("sizes are binary, with one decimal under 100", () => {
 test("a name hides and reorders nothing", () => {
   expect(visible("a\u202egpj.exe")).toBe("a␣gpj.exe");
   expect(visible("a\nb\u200bc")).toBe("a␣b␣c");
+  expect(visible("  a b ")).toBe("␣␣a b␣");
   expect(visible("潮汐解析")).toBe("潮汐解析");
 });
 

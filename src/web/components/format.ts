@@ -24,9 +24,11 @@ export function bytes(count: number): string {
   return `${value < 100 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** Names are hostile text: what would hide or reorder is shown. */
+/** Names are hostile text: what would hide or reorder is shown, as is white space at either end. */
 export function visible(name: string): string {
-  return name.replace(/[\p{Cc}\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu, "␣");
+  return name.replace(/[\p{Cc}\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]|^\s+|\s+$/gu, (found) =>
+    "␣".repeat(found.length),
+  );
 }
 
 export function plural(count: number, one: string, many = `${one}s`): string {

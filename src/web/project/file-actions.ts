@@ -18,7 +18,7 @@ export interface FileActions {
   rename(path: string): Promise<void>;
   trash(paths: readonly string[]): Promise<void>;
   restore(trashIds: string[]): Promise<void>;
-  download(paths: readonly string[], folder: boolean): void;
+  download(paths: readonly string[], as: "file" | "zip" | "tar"): void;
   transfer(from: readonly string[], to: string, move: boolean): Promise<void>;
 }
 
@@ -172,10 +172,9 @@ export function fileActions({ host, projectId, model, open, moved, fail }: Actio
         }
       });
     },
-    download(paths, folder) {
-      const [only] = paths;
-      if (paths.length === 1 && only !== undefined && !folder) save(filesUrl(projectId, "download", only));
-      else save(archiveUrl(projectId, topmost(paths), "zip"));
+    download(paths, as) {
+      if (as === "file") for (const path of paths) save(filesUrl(projectId, "download", path));
+      else save(archiveUrl(projectId, topmost(paths), as));
     },
     async transfer(chosen, to, move) {
       const from = topmost(chosen).filter((path) => !(move && parentOf(path) === to));

@@ -7,7 +7,7 @@ import { isFolder } from "./tree-model.ts";
 
 export interface MenuActions {
   open: (path: string) => void;
-  download: (paths: readonly string[], folder: boolean) => void;
+  download: (paths: readonly string[], as: "file" | "zip" | "tar") => void;
   rename: (path: string) => void;
   clip: (what: "copy" | "cut" | "paste", paths: readonly string[]) => void;
   trash: (paths: readonly string[]) => void;
@@ -51,9 +51,11 @@ export function FileMenu({
         {row === undefined ? null : (
           <>
             {one && !isFolder(one.entry) ? item("open", "Open", () => actions.open(one.path)) : null}
-            {item("download", one && !isFolder(one.entry) ? "Download" : "Download as zip", () =>
-              actions.download(acted, one === undefined || isFolder(one.entry)),
-            )}
+            {one && !isFolder(one.entry)
+              ? item("download", "Download", () => actions.download(acted, "file"))
+              : (["zip", "tar"] as const).map((kind) =>
+                  item("download", `Download as ${kind}`, () => actions.download(acted, kind)),
+                )}
             {one ? item("pencil", "Rename", () => actions.rename(one.path)) : null}
             {item("copy", "Copy", () => actions.clip("copy", acted))}
             {item("copy", "Cut", () => actions.clip("cut", acted))}

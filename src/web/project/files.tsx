@@ -196,7 +196,7 @@ export function Files({
             <Menu.Item leftSection={<Icon name="upload" />} onClick={() => pick("folder", folder)}>
               Upload a folder
             </Menu.Item>
-            <Menu.Item leftSection={<Icon name="download" />} onClick={() => actions.download(["."], true)}>
+            <Menu.Item leftSection={<Icon name="download" />} onClick={() => actions.download(["."], "zip")}>
               Download all as zip
             </Menu.Item>
             <Menu.Item
