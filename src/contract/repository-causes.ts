@@ -58,7 +58,7 @@ const CAUSES: [RegExp, Omit<ProblemDetails, "why">][] = [
     },
   ],
   [
-    /Connection ?refused|FailedToOpenSocket|Connection reset|ConnectionReset|ConnectionClosed|SendRequest|Connection timed out|Could not resolve|No route to host|Network is unreachable|failed to connect|Connection closed|broken pipe|not alive|connection request: timeout/i,
+    /Connection ?refused|FailedToOpenSocket|Connection reset|ConnectionReset|ConnectionClosed|SendRequest|Connection timed out|Could not resolve|No route to host|Network is unreachable|failed to connect|Connection closed|broken pipe|remote process has terminated|not alive|connection request: timeout/i,
     {
       code: "backup.unreachable",
       title: "The way to the repository broke off, or was never there",
@@ -90,6 +90,29 @@ const CAUSES: [RegExp, Omit<ProblemDetails, "why">][] = [
     },
   ],
 ];
+
+/** The lines of what rustic said that say something, the last of them. Pure. */
+export function whatItSaid(text: string, lines = 4): string {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !/^\[INFO\]|Backtrace|RUST_BACKTRACE/i.test(line))
+    .slice(-lines)
+    .join("\n");
+}
+
+/** Its exit status, as a shell gives it, where somebody else ended it. */
+const SIGKILLED = 128 + 9;
+
+/** Undefined unless it was killed, which it can say nothing of itself. Pure. */
+export function killed(code: number, what: string): ProblemDetails | undefined {
+  if (code !== SIGKILLED) return undefined;
+  return {
+    code: "backup.killed",
+    title: `${what} was killed before its end`,
+    why: "rustic was ended by SIGKILL, as the kernel does where memory runs out.",
+    fix: "A restore needs about 1 GiB of memory, other runs about 250 MiB. Start it again.",
+  };
+}
 
 export function causeOf(text: string): Omit<ProblemDetails, "why"> | undefined {
   return CAUSES.find(([pattern]) => pattern.test(text))?.[1];

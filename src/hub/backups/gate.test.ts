@@ -86,3 +86,28 @@ test("of two hubs that begin at the same moment never a prune beside a backup", 
     await Promise.all([pruned, backed]);
   }
 }, 60_000);
+
+test("so many at once for a host and for the hub; the others wait for their turn", async () => {
+  const gate = createGate(db, createLeases(db), { waitMs: 20 });
+  const all = Array.from({ length: 21 }, (_, n) => ({ host: `host-${n % 7}`, job: work(), running: false }));
+  let running = 0;
+  let most = 0;
+  const done = all.map((one, n) =>
+    gate[n % 2 === 0 ? "restore" : "backup"]("limits", one.host, never, async () => {
+      one.running = true;
+      running += 1;
+      most = Math.max(most, running);
+      for (const host of new Set(all.map((other) => other.host)))
+        expect(all.filter((other) => other.host === host && other.running).length).toBeLessThanOrEqual(2);
+      await one.job.run();
+      one.running = false;
+      running -= 1;
+      return n;
+    }),
+  );
+  await Bun.sleep(300);
+  expect(running).toBe(8);
+  for (const { job } of all) job.end();
+  expect(await Promise.all(done)).toEqual(all.map((_, n) => n));
+  expect(most).toBe(8);
+});

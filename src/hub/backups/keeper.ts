@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { whatItSaid } from "../../contract/repository-causes.ts";
 import { s3Store } from "../../contract/s3-store.ts";
 import { messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
@@ -10,7 +11,7 @@ import { isLongAgo } from "./due.ts";
 import type { Gate } from "./gate.ts";
 import { createHealer } from "./heal.ts";
 import type { Owners } from "./owner.ts";
-import { type OpenRepository, type Repositories, whatItSaid } from "./repositories.ts";
+import type { OpenRepository, Repositories } from "./repositories.ts";
 import { parsePolicy, toForget } from "./retention.ts";
 import { dropBallast, keepBallast, roomOf } from "./space.ts";
 import type { BackupStore } from "./store.ts";

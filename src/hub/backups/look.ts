@@ -5,10 +5,11 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { BackupEntry } from "../../contract/api-backups.ts";
+import { whatItSaid } from "../../contract/repository-causes.ts";
 import { s3Store } from "../../contract/s3-store.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import type { Seen } from "./prove.ts";
-import { type OpenRepository, type Repositories, whatItSaid } from "./repositories.ts";
+import type { OpenRepository, Repositories } from "./repositories.ts";
 
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash("sha256");

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
-import { causeOf } from "../../contract/repository-causes.ts";
+import { causeOf, whatItSaid } from "../../contract/repository-causes.ts";
 import { command, common, print } from "../../core/cli.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CodedError, EX } from "../../core/errors.ts";
@@ -16,7 +16,6 @@ import { HUB_USER } from "../up/users.ts";
 import { lookFor, RECOVERED } from "./adopt.ts";
 import { decryptBundle, unpackBundle } from "./bundle.ts";
 import { BUNDLE_NAME, HUB_HOST } from "./hub-backup.ts";
-import { whatItSaid } from "./repositories.ts";
 
 const RUSTIC_TIMEOUT_MS = 600_000;
 

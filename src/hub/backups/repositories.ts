@@ -9,7 +9,7 @@ import PQueue from "p-queue";
 import type { BackupTarget } from "../../contract/api-backups.ts";
 import { backupTargetSchema } from "../../contract/api-backups.ts";
 import type { Repository } from "../../contract/backup-job.ts";
-import { causeOf } from "../../contract/repository-causes.ts";
+import { causeOf, killed, whatItSaid } from "../../contract/repository-causes.ts";
 import { renderProfile } from "../../contract/rustic-profile.ts";
 import { s3Store } from "../../contract/s3-store.ts";
 import { CodedError, EX, errnoOf } from "../../core/errors.ts";
@@ -28,15 +28,6 @@ const SHARED = "shared";
 /** 144 MiB each: two at once. */
 const AT_ONCE = 2;
 const RUSTIC_TIMEOUT_MS = 6 * 3_600_000;
-
-/** The lines of what rustic said that say something, the last of them. Pure. */
-export function whatItSaid(text: string, lines = 4): string {
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "" && !/Backtrace|RUST_BACKTRACE/i.test(line))
-    .slice(-lines)
-    .join("\n");
-}
 
 const foreign = (location: string) =>
   new CodedError({
@@ -168,6 +159,8 @@ export function createRepositories(core: HubCore) {
   ): Promise<string> {
     const result = await rustic(one, args, options);
     if (result.code === 0) return result.stdout;
+    const ended = killed(result.code, `rustic ${args[0]}`);
+    if (ended) throw new CodedError({ ...ended, exit: EX.TEMPFAIL });
     throw new CodedError({
       code: "backup.repository-error",
       title: `rustic ${args[0]} failed on the repository ${one.location}`,

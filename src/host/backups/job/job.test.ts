@@ -127,6 +127,14 @@ test("failures have causes and ways out", () => {
   expect(run({ code: 134, stderr: "client_loop: send disconnect: Broken pipe" }).code).toBe(
     "backup.unreachable",
   );
+  const gone = "Failed to create sftp from session: the remote process has terminated";
+  expect(run({ stderr: gone }).code).toBe("backup.unreachable");
+  expect(run({ code: 137, stderr: "[INFO] rustic 0.11.4" })).toMatchObject({
+    code: "backup.killed",
+    title: "The backup was killed before its end",
+  });
+  // That was ourselves.
+  expect(run({ code: 137, ended: "error", errors: ["No space left"] }).code).toBe("backup.repository-full");
   expect(run({ ended: "silence" }).code).toBe("backup.silent");
   expect(run({ stderr: "what nobody saw before" })).toMatchObject({
     code: "backup.failed",

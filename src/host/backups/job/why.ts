@@ -1,5 +1,5 @@
 /** What a failed run of rustic means, from what it and ssh said. Pure. */
-import { causeOf } from "../../../contract/repository-causes.ts";
+import { causeOf, killed, whatItSaid } from "../../../contract/repository-causes.ts";
 import { EX, type ProblemDetails } from "../../../core/errors.ts";
 import type { RusticRun } from "./rustic-run.ts";
 
@@ -14,9 +14,9 @@ const WAY = new Set([
 export function problemOfRun(run: RusticRun, what: string): ProblemDetails {
   const text = `${run.errors.join("\n")}\n${run.stderr}\n${run.warnings.join("\n")}`;
   const why =
-    run.errors.slice(0, 3).join("\n") ||
-    run.stderr.trim().split("\n").slice(-3).join("\n") ||
-    `rustic ended with status ${run.code}`;
+    run.errors.slice(0, 3).join("\n") || whatItSaid(run.stderr, 3) || `rustic ended with status ${run.code}`;
+  const ended = run.ended === undefined ? killed(run.code, what) : undefined;
+  if (ended) return { ...ended, exit: EX.TEMPFAIL };
   if (run.ended === "silence") {
     return {
       code: "backup.silent",
