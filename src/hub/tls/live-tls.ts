@@ -1,4 +1,4 @@
-/** The certificates as they are now: looked at again each hour and whenever the hub's names change. */
+/** The certificates as they are now: looked at again each hour and when the hub's names or addresses have changed. */
 import { CodedError } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { loadTls, type Tls } from "./tls.ts";
@@ -6,6 +6,8 @@ import { loadTls, type Tls } from "./tls.ts";
 const log = logger("tls");
 /** A certificate that the admin's tool renewed is taken up within this time. */
 const LOOK_MS = 3_600_000;
+/** An address that came since, by DHCP after a fast start or on another network, stands in it within this time. */
+const NAMES_MS = 5_000;
 
 export interface LiveTls {
   readonly current: Tls;
@@ -16,6 +18,7 @@ export interface LiveTls {
 }
 
 export async function createLiveTls(dir: string, names: () => string[]): Promise<LiveTls> {
+  let known = names().join(" ");
   let current = await loadTls(dir, names());
   const listeners: ((tls: Tls) => void)[] = [];
   let refreshing: Promise<void> = Promise.resolve();
@@ -38,16 +41,22 @@ export async function createLiveTls(dir: string, names: () => string[]): Promise
     refreshing = refreshing.then(look);
     return refreshing;
   };
-  const timer = setInterval(
-    () => void refresh().catch((error: unknown) => log.error("certificates", error)),
-    LOOK_MS,
-  );
+  const begin = () => void refresh().catch((error: unknown) => log.error("certificates", error));
+  const timers = [
+    setInterval(begin, LOOK_MS),
+    setInterval(() => {
+      const now = names().join(" ");
+      if (now === known) return;
+      known = now;
+      begin();
+    }, NAMES_MS),
+  ];
   return {
     get current() {
       return current;
     },
     refresh,
     onChange: (listener) => void listeners.push(listener),
-    close: () => clearInterval(timer),
+    close: () => timers.forEach(clearInterval),
   };
 }

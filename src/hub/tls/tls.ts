@@ -4,7 +4,7 @@
  * tunnels end, so that no change of names or certificates cuts a host off. Keys are kept over renewals, so that the pin
  * in a printed join line holds. Made with openssl.
  */
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -81,12 +81,10 @@ function describe(certPem: string, keyPem: string): Certificate {
   };
 }
 
-async function makeKey(path: string): Promise<void> {
+function makeKey(path: string): void {
   if (existsSync(path)) return;
-  writeFileAtomic(
-    path,
-    await openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
-  );
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  writeFileAtomic(path, privateKey.export({ type: "pkcs8", format: "pem" }) as string);
 }
 
 function permittedNames(names: readonly string[]): string[] {
@@ -105,7 +103,7 @@ export function isPermitted(name: string, permitted: readonly string[]): boolean
 
 async function makeCa(dir: string, file: string, names: string[]): Promise<void> {
   const key = join(dir, "ca-key.pem");
-  await makeKey(key);
+  makeKey(key);
   const permitted = permittedNames(names);
   const pem = await openssl([
     "req",
@@ -130,7 +128,7 @@ async function makeCa(dir: string, file: string, names: string[]): Promise<void>
 
 async function makeLeaf(dir: string, file: string, ca: string, names: string[]): Promise<void> {
   const key = join(dir, `${file}-key.pem`);
-  await makeKey(key);
+  makeKey(key);
   const san = names.map((name) => `${isIP(name) === 0 ? "DNS" : "IP"}:${name}`).join(",");
   const extensions = join(dir, `${file}.ext`);
   writeFileAtomic(
