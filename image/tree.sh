@@ -30,7 +30,7 @@ if [ -n "$kernel" ]; then
   # A small initramfs: the drivers of virtual machines and of ordinary disks, by name.
   set -- "$@" --essential-hook="mkdir -p \"\$1/etc/initramfs-tools/conf.d\"" \
     --essential-hook="copy-in \"$here/initramfs/conf.d\" /etc/initramfs-tools" \
-    --essential-hook="copy-in \"$here/initramfs/modules\" /etc/initramfs-tools"
+    --essential-hook="copy-in \"$here/initramfs/hooks\" \"$here/initramfs/scripts\" /etc/initramfs-tools"
 fi
 rm -rf "$out.new"
 mmdebstrap "$@" --include="$packages" trixie "$out.new" \

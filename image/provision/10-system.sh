@@ -24,11 +24,16 @@ mkdir -p /boot/efi
 ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 [ -d /run/systemd/system ] || export SYSTEMD_OFFLINE=1
 systemctl enable systemd-networkd systemd-resolved systemd-timesyncd serial-getty@ttyS0 ssh.service \
-  unattended-upgrades.service apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1
+  apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1
 systemctl disable e2scrub_all.timer e2scrub_reap.service man-db.timer dpkg-db-backup.timer podman-auto-update.timer \
   podman-auto-update.service podman-restart.service podman.service podman.socket ssh.socket >/dev/null 2>&1 || true
 # Its profiles are for programs of a desktop; reading them takes a slow machine longer than starting the hub.
 systemctl disable apparmor.service >/dev/null 2>&1 || true
-systemctl mask podman-restart.service >/dev/null 2>&1
+# It holds a shutdown up while an upgrade runs, and comes with one (apt-daily-upgrade.service.d): not 20 MB for ever.
+systemctl disable unattended-upgrades.service netavark-dhcp-proxy.service netavark-dhcp-proxy.socket >/dev/null 2>&1 || true
+systemctl mask podman-restart.service systemd-binfmt.service systemd-pstore.service >/dev/null 2>&1
+# Logins by a hypervisor's socket: a module for each of four kinds of them at every boot.
+mkdir -p /etc/systemd/system-generators
+ln -sf /dev/null /etc/systemd/system-generators/systemd-ssh-generator
 # Byte code once here, not at each machine's first boot.
 python3 -m compileall -q /usr/lib/python3/dist-packages/cloudinit >/dev/null 2>&1 || true

@@ -29,4 +29,6 @@ rm -f /etc/ssh/ssh_host_* /etc/sudoers.d/90-cloud-init-users /etc/passwd- /etc/s
 # A build user of Packer's, when there was one; this may be its own session.
 if id packer >/dev/null 2>&1; then userdel -f -r packer >/dev/null 2>&1 || true; fi
 rm -rf /provision
+# Else the first boot takes the disk for one whose /usr was replaced: caches of the linker and of the journal, once more.
+/usr/lib/systemd/systemd-update-done
 sync
