@@ -14,16 +14,17 @@ import {
   SLOW,
   setupToken,
   signIn,
-  whyNotLong,
+  whyNoAppliance,
 } from "../fixtures/appliance.ts";
+import { Hopeless } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
 const REPO = resolve(import.meta.dir, "../..");
 /** Acknowledged writes of files and changes of the hub's before the cable is pulled. */
 const ENOUGH = 25;
-if (whyNotLong) console.error(`skipped: ${whyNotLong}`);
+if (whyNoAppliance) console.error(`skipped: ${whyNoAppliance}`);
 
-describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
+describe.skipIf(whyNoAppliance !== undefined)("the appliance under QEMU", () => {
   const lab = appliances();
   let vm: Vm;
   let hub: ApiClient;
@@ -82,7 +83,7 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
     async () => {
       const writer = Bun.spawn(
         vm.argv(inProject(id, "i=0; while :; do i=$((i + 1)); echo $i >f$i && sync f$i && echo $i; done")),
-        { stdin: "ignore", stdout: "pipe", stderr: "ignore" },
+        { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
       );
       let files = 0;
       const reading = (async () => {
@@ -101,7 +102,19 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
           if (made) names.push(name);
         }
       })();
-      await lab.until("enough is acknowledged", async () => files >= ENOUGH && names.length >= 5, SLOW);
+      const complaint = new Response(writer.stderr).text();
+      await lab
+        .until(
+          "enough is acknowledged",
+          async () => {
+            if (writer.exitCode !== null) throw new Hopeless(`the writer ended: ${await complaint}`);
+            return files >= ENOUGH && names.length >= 5;
+          },
+          SLOW,
+        )
+        .catch((error: unknown) => {
+          throw new Error(`acknowledged: ${files} files, ${names.length} projects`, { cause: error });
+        });
       await vm.cut();
       writing = false;
       await Promise.all([reading, changing, writer.exited]);
