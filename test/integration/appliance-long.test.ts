@@ -13,6 +13,7 @@ import {
   inProject,
   SLOW,
   setupToken,
+  usedMb,
   whyNotLong,
 } from "../fixtures/appliance.ts";
 import type { Vm } from "../fixtures/vm.ts";
@@ -86,14 +87,11 @@ describe.skipIf(whyNotLong !== undefined)(
           host: await exposure("cocalc-project-host.service"),
           connector: await exposure("cocalc-connector.service"),
         };
-        const [total, available] = (await vm.ok("awk '/^Mem(Total|Available)/ {print $2}' /proc/meminfo"))
-          .split("\n")
-          .map(Number);
-        const used = Math.round(((total ?? 0) - (available ?? 0)) / 1024);
+        const used = await usedMb(vm);
         console.log(`exposure ${JSON.stringify(figures)}; memory of the idle machine ${used} MB`);
-        expect(figures.hub).toBeLessThanOrEqual(2.5);
+        expect(figures.hub).toBeLessThanOrEqual(2);
         expect(figures.host).toBeLessThanOrEqual(5);
-        expect(used).toBeLessThan(600);
+        expect(used).toBeLessThanOrEqual(450);
       },
       SLOW,
     );
