@@ -19,6 +19,15 @@ export interface HubAccess {
   host(hostId: string): Caller & { close(): void };
 }
 
+/** A host that is busy lets the hub wait for its answer, and a refused socket looks like one that broke (code 1006). */
+const TRIES = 3;
+
+/** For {@link connectConat}: a command gives up when its host could not be reached for the third time. */
+function afterTries(): () => boolean {
+  let failures = 0;
+  return () => ++failures >= TRIES;
+}
+
 /** Of the hub on this machine. */
 export function localHubPaths(args: { "data-dir"?: string | undefined }): HubPaths {
   const { config } = loadConfig(process.env);
@@ -46,7 +55,7 @@ export function access(args: { "data-dir"?: string | undefined }): HubAccess {
   return {
     api: createApiClient({ base: "http://localhost", fetch: local }),
     fetch: (path, init = {}) => local(`http://localhost${path}`, init),
-    host: (hostId) => connectConat({ url: `ws+unix://${socket}:/${hostId}/conat`, giveUp: () => true }),
+    host: (hostId) => connectConat({ url: `ws+unix://${socket}:/${hostId}/conat`, giveUp: afterTries() }),
   };
 }
 
@@ -93,7 +102,7 @@ function remote(url: string, key: string | null): HubAccess {
         url: `${base.replace(/^http/, "ws")}/${hostId}/conat`,
         headers: () => headers,
         ...(tls ? { tls } : {}),
-        giveUp: () => true,
+        giveUp: afterTries(),
       }),
   };
 }
