@@ -31,6 +31,7 @@ const KEYS: [keys: string, does: string][] = [
   ["Ctrl S", "save the file"],
   ["Ctrl F", "search in the file"],
   ["Ctrl Shift F", "search in the terminal"],
+  ["Ctrl C, Shift Insert", "copy what is chosen in the terminal, paste into it"],
   ["Ctrl Shift F6", "leave the terminal by key"],
   ["?", "this list"],
 ];
