@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ApiClient } from "../../src/contract/client.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
 import {
   appliances,
@@ -17,7 +18,7 @@ import {
   setupToken,
   whyNotLong,
 } from "../fixtures/appliance.ts";
-import { beginUpload, openSsh, openTerminal, type Place } from "../fixtures/appliance-people.ts";
+import { beginUpload, openSsh, openTerminal, type Place } from "../fixtures/open-sessions.ts";
 import { makeReleases, type Releases } from "../fixtures/release.ts";
 import type { Vm } from "../fixtures/vm.ts";
 
@@ -30,6 +31,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
   let vm: Vm;
   let dir: string;
   let place: Place;
+  let hub: ApiClient;
   let terminal: Awaited<ReturnType<typeof openTerminal>>;
   let shell: string;
   let ssh: Awaited<ReturnType<typeof openSsh>>;
@@ -66,7 +68,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
         () => vm.ok("mkdir -p /disc && mount /dev/disk/by-label/DISC /disc"),
         BOOT_MS,
       );
-      const hub = await browserOf(vm, lab.port);
+      hub = await browserOf(vm, lab.port);
       await lab.setUp(hub, token);
       const { project_id } = await hub.projects.create({ name: "thesis" });
       await hub.projects.start(project_id);
@@ -74,7 +76,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
       const host_id = (await hub.projects.get(project_id)).host_id ?? "";
       const ca = await vm.ok("cat /var/lib/cocalc/.local/share/cocalc/launchpad/tls/ca.pem");
       const { key } = await hub.me.createKey("test");
-      place = { vm, lab, hub, project_id, host_id, key, ca };
+      place = { until: lab.until, port: lab.port, hubPort: 9200, project_id, host_id, key, ca };
       terminal = await openTerminal(place);
       shell = await terminal.says("x=kept-$((40+2)); echo shell-$$-here", /shell-\d+-here/, SLOW);
       const person = generateKeyPair();
@@ -82,7 +84,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
       await hub.ssh.addKey({ key: person.publicLine });
       const { user, gateway } = await hub.ssh.project(project_id);
       expect(gateway?.port).toBe(GATEWAY);
-      ssh = await openSsh(lab.port + 2, user, join(dir, "key"), lab);
+      ssh = await openSsh(lab.port + 2, user, join(dir, "key"), lab.until);
       login = await ssh.hears("hello", SLOW);
       upload = beginUpload(place, "model.bin", 4);
       upload.release(1);
@@ -131,7 +133,7 @@ describe.skipIf(whyNotLong !== undefined)(`the appliance is upgraded (${whyNotLo
       await lab.until("nothing has failed", async () => (await vm.ok(NO_FAILURE)) === "", SLOW);
       await lab.until(
         "the host reports the version",
-        async () => (await place.hub.hosts.list()).some((one) => one.report?.version === "9.2.0"),
+        async () => (await hub.hosts.list()).some((one) => one.report?.version === "9.2.0"),
         SLOW,
       );
     },
