@@ -1,4 +1,5 @@
 /** Apps and links from the command line, against a hub that really runs: what the page of apps does, without a page. */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -122,6 +123,22 @@ describe.skipIf(process.getuid?.() !== 0)("apps and links by command (needs root
       const list = await hub.json<AppLink[]>("link", "list", id);
       expect(list.map((one) => [one.link_id, one.path])).toEqual([[made.link_id, "/proxy/8000"]]);
       expect(JSON.stringify(list)).not.toContain(made.url.split("/").pop() ?? "no secret");
+      // Once its time is over it opens nothing, and is in no list.
+      const url = new URL(made.url);
+      url.hostname = "localhost";
+      const opened = async () => {
+        const headers = { "sec-fetch-dest": "document", "sec-fetch-mode": "navigate" };
+        const init = { headers, redirect: "manual", tls: { rejectUnauthorized: false } } as const;
+        return (await fetch(url, init)).status;
+      };
+      expect(await opened()).toBeLessThan(400);
+      const db = new Database(join(hub.dataDir, "launchpad/hub.sqlite"));
+      const expires = (at: string) => db.run("update app_links set expires_at = ?", [at]);
+      expires(new Date(Date.now() - 1000).toISOString());
+      expect(await opened()).toBe(404);
+      expect(await hub.json<AppLink[]>("link", "list", id)).toEqual([]);
+      expires(made.expires_at);
+      db.close();
       await hub.json("link", "revoke", id, made.link_id);
       expect(await hub.json<AppLink[]>("link", "list", id)).toEqual([]);
       const actions = (await hub.json<AuditEntry[]>("audit", "list")).map((one) => one.action);
