@@ -42,6 +42,16 @@ export const backupSchema = z.object({
 });
 export type Backup = z.infer<typeof backupSchema>;
 
+export const alarmSchema = z.object({
+  code: z.string(),
+  severity: z.enum(["warn", "bad"]),
+  title: z.string(),
+  why: z.string().optional(),
+  fix: z.string().optional(),
+  project_id: z.string().optional(),
+});
+export type Alarm = z.infer<typeof alarmSchema>;
+
 export const projectBackupsSchema = z.object({
   /** Newest first. */
   backups: z.array(backupSchema),
@@ -49,6 +59,8 @@ export const projectBackupsSchema = z.object({
   /** What is kept, in words. */
   keeps: z.string(),
   every_minutes: z.number(),
+  /** Of this project alone. */
+  alarms: z.array(alarmSchema),
 });
 export type ProjectBackups = z.infer<typeof projectBackupsSchema>;
 
@@ -81,16 +93,6 @@ export const restoreRequestSchema = z.discriminatedUnion("what", [
   }),
 ]);
 export type RestoreRequest = z.infer<typeof restoreRequestSchema>;
-
-export const alarmSchema = z.object({
-  code: z.string(),
-  severity: z.enum(["warn", "bad"]),
-  title: z.string(),
-  why: z.string().optional(),
-  fix: z.string().optional(),
-  project_id: z.string().optional(),
-});
-export type Alarm = z.infer<typeof alarmSchema>;
 
 export const drillSchema = z.object({
   drill_id: z.string(),

@@ -1,6 +1,8 @@
 /** Backups in a browser: first steps up to a file that came back, then and now, a second project, away and back. */
+import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import type { Project } from "../../src/contract/api.ts";
 import { launch, looks, makeAdmin, seriousProblems, type Watched, watchedPage } from "../fixtures/browser.ts";
@@ -64,6 +66,14 @@ describe.skipIf(!CAN)("backups, in Chromium", () => {
       await row("notes").getByText("there").waitFor();
       await row("notes").getByRole("button", { name: "notes" }).click();
       await row("a").getByText("same").waitFor();
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        row("a").getByRole("link", { name: "Download a as it was" }).click(),
+      ]);
+      expect([download.suggestedFilename(), await Bun.file(await download.path()).text()]).toEqual([
+        "a",
+        "one\n",
+      ]);
       expect(await seriousProblems(page)).toEqual([]);
       await looks(ada.page, "backups-then-now");
     },
@@ -122,6 +132,31 @@ describe.skipIf(!CAN)("backups, in Chromium", () => {
       await page.getByText(/\d of \d projects? proven/).waitFor();
       // The list behind the drawer is wider.
       await looks(ada.page, "host-drawer-backups");
+    },
+    SLOW,
+  );
+
+  test(
+    "a proven backup that is too old is told on the pages of its project, of its host and of all backups",
+    async () => {
+      const { page } = ada;
+      await hub.json("settings", "set", "backup_every_minutes", "10080");
+      const db = new Database(join(hub.dataDir, "launchpad/hub.sqlite"));
+      db.run("pragma busy_timeout = 5000");
+      const then = new Date(Date.now() - 3 * 86_400_000).toISOString();
+      db.run("update backups set started_at = ? where project_id = ?", [then, project.project_id]);
+      db.close();
+      expect((await sh("echo later > later")).code).toBe(0);
+      const words = `The last proven backup of ${project.name} is 3 days old`;
+      await page.goto(`${hub.url}/projects/${project.project_id}/backups`);
+      await page.getByRole("alert").filter({ hasText: words }).waitFor();
+      await looks(page, "project-backups-alarm");
+      const [host] = await hub.json<{ host_id: string }[]>("host", "list");
+      await page.goto(`${hub.url}/hosts/${host?.host_id}`);
+      await page.getByRole("alert").filter({ hasText: words }).waitFor();
+      await page.goto(`${hub.url}/backups`);
+      await page.getByRole("alert").filter({ hasText: words }).waitFor();
+      await hub.json("settings", "set", "backup_every_minutes", "60");
     },
     SLOW,
   );

@@ -71,12 +71,14 @@ export function backupRoutes(api: Hono<ApiEnv>, deps: BackupRouteDeps): void {
   }
 
   api.get("/projects/:id/backups", doc("A project's backups", projectBackupsSchema), async (c) => {
-    const backups = await store.list(callerOf(c), c.req.param("id"));
+    const { project_id } = await core.projects.get(callerOf(c), c.req.param("id"));
+    const backups = await store.list(callerOf(c), project_id);
     return c.json({
       backups,
       last_proven_at: backups.find((one) => one.state === "proven")?.started_at ?? null,
       keeps: policyInWords(parsePolicy(await settings.get("backup_keep"))),
       every_minutes: await settings.number("backup_every_minutes"),
+      alarms: await overview.alarmsOfProject(project_id),
     });
   });
   api.post("/projects/:id/backups", doc("Backs a project up now", operationSchema, 202), async (c) =>

@@ -1,5 +1,5 @@
 /** All there is to know of backups at once: for the admin's page, doctor, metrics and the alarms. */
-import type { BackupsOverview, RepositoryInfo } from "../../contract/api-backups.ts";
+import type { Alarm, BackupsOverview, RepositoryInfo } from "../../contract/api-backups.ts";
 import type { ProblemDetails } from "../../core/errors.ts";
 import { assertAdmin, type Caller } from "../accounts/caller.ts";
 import type { HubCore } from "../core.ts";
@@ -81,6 +81,26 @@ export function createOverview(
     };
   }
 
+  /** What is wrong with the backups of one project; what is of the repositories is the admins' concern. */
+  async function alarmsOfProject(id: string): Promise<Alarm[]> {
+    const projects = await db.selectFrom("projects").selectAll().where("project_id", "=", id).execute();
+    const now = Date.now();
+    const all = alarmsOf({
+      now,
+      alarmHours: await settings.number("backup_alarm_hours"),
+      everyMinutes: await settings.number("backup_every_minutes"),
+      projects,
+      backups: await store.ofProject(id),
+      drills: (await store.drills()).filter((one) => one.project_id === id),
+      repositories: [],
+      readBackProblems: [],
+      damaged: [],
+      hubBackedUpAt: new Date(now).toISOString(),
+      problems: [],
+    });
+    return all.filter((one) => one.project_id === id);
+  }
+
   async function overview(caller: Caller): Promise<BackupsOverview> {
     assertAdmin(caller);
     const now = await facts();
@@ -105,6 +125,6 @@ export function createOverview(
       keeps: policyInWords(parsePolicy(await settings.get("backup_keep"))),
     };
   }
-  return { facts, overview, alarms: async () => alarmsOf(await facts()) };
+  return { facts, overview, alarmsOfProject, alarms: async () => alarmsOf(await facts()) };
 }
 export type Overview = ReturnType<typeof createOverview>;

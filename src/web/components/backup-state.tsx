@@ -1,6 +1,7 @@
 /** How backups and restore drills show their state. */
 import type { ComponentProps, ReactNode } from "react";
-import type { Backup, Drill } from "../../contract/api-backups.ts";
+import type { Alarm, Backup, Drill } from "../../contract/api-backups.ts";
+import { ProblemBlock } from "./blocks.tsx";
 import { State } from "./state.tsx";
 
 type Props = ComponentProps<typeof State>;
@@ -25,4 +26,15 @@ const DRILL: Record<Drill["state"], Look> = {
 export function DrillStateLabel({ state, detail }: { state: Drill["state"]; detail?: string }): ReactNode {
   const [tone, shape, word] = DRILL[state];
   return <State tone={tone} shape={shape} word={word} detail={detail ?? null} />;
+}
+
+/** What an admin, or whoever opens the project, must hear of. */
+export function BackupAlarms({ alarms }: { alarms: readonly Alarm[] }): ReactNode {
+  return alarms.map((one) => (
+    <ProblemBlock
+      key={one.code + (one.project_id ?? "") + one.title}
+      problem={one}
+      tone={one.severity === "bad" ? "bad" : "warn"}
+    />
+  ));
 }

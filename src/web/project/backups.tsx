@@ -7,7 +7,7 @@ import type { Backup, BackupEntry } from "../../contract/api-backups.ts";
 import { callProject } from "../../contract/project-client.ts";
 import { CodedError } from "../../core/errors.ts";
 import { api, keys, queryClient } from "../api.ts";
-import { BackupStateLabel } from "../components/backup-state.tsx";
+import { BackupAlarms, BackupStateLabel } from "../components/backup-state.tsx";
 import { Checklist, ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
 import { ago, bytes, plural, visible } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
@@ -68,6 +68,7 @@ export default function Backups({ project, me, host }: SectionProps): ReactNode 
         ) : null}
       </header>
       <ErrorBlock error={all.error ?? run.error} />
+      <BackupAlarms alarms={all.data?.alarms ?? []} />
       {running.data ? (
         <section className="bk-run" aria-label="Under way" aria-live="polite">
           <Checklist steps={running.data.steps} />

@@ -5,8 +5,8 @@ import type { ReactNode } from "react";
 import { Link } from "wouter";
 import type { BackupsOverview } from "../../contract/api-backups.ts";
 import { api, keys } from "../api.ts";
-import { BackupStateLabel, DrillStateLabel } from "../components/backup-state.tsx";
-import { ErrorBlock, PageHead, ProblemBlock } from "../components/blocks.tsx";
+import { BackupAlarms, BackupStateLabel, DrillStateLabel } from "../components/backup-state.tsx";
+import { ErrorBlock, PageHead } from "../components/blocks.tsx";
 import { ago, bytes, plural, visible } from "../components/format.ts";
 
 const REFRESH_MS = 10_000;
@@ -44,13 +44,7 @@ export default function BackupsView(): ReactNode {
       </PageHead>
       <div className="body">
         <ErrorBlock error={overview.error ?? drill.error ?? verify.error} />
-        {all?.alarms.map((one) => (
-          <ProblemBlock
-            key={one.code + (one.project_id ?? "") + one.title}
-            problem={one}
-            tone={one.severity === "bad" ? "bad" : "warn"}
-          />
-        ))}
+        <BackupAlarms alarms={all?.alarms ?? []} />
         {all ? <Projects all={all} /> : null}
         {all ? <Repositories all={all} /> : null}
         {all && all.drills.length > 0 ? <Drills all={all} /> : null}

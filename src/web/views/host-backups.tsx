@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import type { Host } from "../../contract/api.ts";
 import type { BackupsOverview } from "../../contract/api-backups.ts";
 import { api, keys } from "../api.ts";
+import { BackupAlarms } from "../components/backup-state.tsx";
 import { ago, plural } from "../components/format.ts";
 
 /** In words; undefined where there is nothing to tell. Pure. */
@@ -28,13 +29,18 @@ export function HostBackups({ host }: { host: Host }): ReactNode {
     staleTime: 10_000,
   });
   const words = overview.data && hostBackupsInWords(overview.data, host.name);
-  if (words === undefined) return null;
+  const here = new Set(
+    overview.data?.projects.filter((one) => one.host_name === host.name).map((one) => one.project_id),
+  );
+  const alarms = overview.data?.alarms.filter((one) => here.has(one.project_id ?? "")) ?? [];
+  if (words === undefined && alarms.length === 0) return null;
   return (
     <section aria-label="Backups">
       <h3>Backups</h3>
       <p className="dim" style={{ margin: 0 }}>
-        {words}. <Link href="/backups">All backups</Link>
+        {words ?? "No backup yet"}. <Link href="/backups">All backups</Link>
       </p>
+      <BackupAlarms alarms={alarms} />
     </section>
   );
 }
