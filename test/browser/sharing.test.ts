@@ -236,4 +236,25 @@ describe.skipIf(!CAN)("sharing a project, in two Chromiums (needs root for podma
     },
     SLOW,
   );
+
+  test(
+    "the owner gives the project to somebody else, and leaves it",
+    async () => {
+      await hub.json("project", "share", "add", project, "ben@example.com", "--role", "collaborator");
+      await ada.page.setViewportSize({ width: 1440, height: 900 });
+      await ada.page.goto(`${hub.url}/projects/${project}/people`);
+      await ada.page.getByRole("button", { name: "Change Ben" }).click();
+      await ada.page.getByRole("menuitem", { name: "Give the project to Ben" }).click();
+      await ada.page.getByText("cannot take it back yourself").waitFor();
+      await shot(ada.page, "people-give");
+      await ada.page.getByRole("button", { name: "Give it to Ben" }).click();
+      await ada.page.getByRole("button", { name: "Leave", exact: true }).click();
+      await shot(ada.page, "people-leave");
+      await ada.page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
+      await ada.page.waitForURL("**/projects");
+      const list = await hub.json<{ name: string; role: string }[]>("project", "share", "list", project);
+      expect(list.map(({ name, role }) => [name, role])).toEqual([["Ben", "owner"]]);
+    },
+    SLOW,
+  );
 });

@@ -20,6 +20,7 @@ import { z } from "zod";
 import { ON_EXISTING, type OnExisting, UPLOAD_EXPIRES_MS } from "../../contract/files-http.ts";
 import { sysPath } from "../../contract/path-bytes.ts";
 import { CodedError, errnoOf } from "../../core/errors.ts";
+import { sizeText } from "../../core/size.ts";
 import { fileError } from "../file-error.ts";
 import { folderOf } from "../paths.ts";
 import { place } from "./place.ts";
@@ -142,7 +143,7 @@ export class UploadStore {
       throw new CodedError({
         code: "file.no-space",
         title: "The file does not fit into the project",
-        why: `It has ${wanted.length} bytes; ${Math.max(0, free)} are free, less what other uploads still need.`,
+        why: `It has ${sizeText(wanted.length)}; ${sizeText(Math.max(0, free))} are free besides what other uploads still need.`,
         fix: "Delete something, empty the trash, or ask for a larger limit. Nothing was sent yet.",
         status: 507,
       });
