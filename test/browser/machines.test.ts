@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import type { Host } from "../../src/contract/api.ts";
 import { launch, looks, makeAdmin, seriousProblems, type Watched, watchedPage } from "../fixtures/browser.ts";
-import { FAR_BASE_PORT } from "../fixtures/far-machine.ts";
+import { FAR_BASE_PORT } from "../fixtures/pasted-line.ts";
 import { processesOf } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 import { makeSshMachine, type SshMachine } from "../fixtures/ssh-machine.ts";

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
-import { cleanEnv } from "../../src/core/exec.ts";
+import type { Host, Project } from "../../src/contract/api.ts";
 import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
+import { type Joined, joinByPaste } from "../fixtures/pasted-line.ts";
 import { processOf } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
@@ -24,7 +24,7 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
   let hub: RunningHub;
   let lab: NatLab;
   let hostDir: string;
-  let joined: ReturnType<typeof Bun.spawn> | undefined;
+  let joined: Joined | undefined;
   let near: Project;
   let far: Project;
   let farHost: string;
@@ -81,47 +81,22 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
     const file = join(hostDir, "password");
     writeFileSync(file, "correct horse battery\n", { mode: 0o600 });
     await hub.json("setup", "--email", "ada@example.com", "--password-file", file);
-    const created = await hub.json<JoinTokenCreated>("host", "token");
-    const url = new URL(created.script_url);
-    url.hostname = lab.hubAddress;
-    joined = Bun.spawn(
-      [
-        ...lab.behindNat,
-        "sh",
-        "-c",
-        'f=$(mktemp) && curl -fsSLk --pinnedpubkey "$PIN" "$URL" -o "$f" && printf %s "$TOKEN" | sh "$f" --data-dir "$DIR" --base-port 9400 --foreground',
-      ],
-      {
-        cwd: "/",
-        env: cleanEnv({ PIN: created.pinned_pubkey, URL: url.href, TOKEN: created.token, DIR: hostDir }),
-        stdin: "ignore",
-        detached: true,
-        stdout: Bun.file(join(hostDir, "join.log")),
-        stderr: Bun.file(join(hostDir, "join.err")),
-      },
-    );
-    const hosts = await until(
-      "two hosts are ready",
-      async () => {
-        const all = (await hub.json<Host[]>("host", "list")).filter((one) => one.state === "ready");
-        return all.length === 2 && all;
-      },
+    joined = await joinByPaste(hub, lab, hostDir);
+    farHost = joined.host.host_id;
+    const local = await until(
+      "this machine is ready",
+      async () =>
+        (await hub.json<Host[]>("host", "list")).find(
+          (one) => one.type.kind === "local" && one.state === "ready",
+        ),
       60_000,
     );
-    farHost = hosts.find((one) => one.type.kind === "self-host")?.host_id ?? "";
-    near = await run(hosts.find((one) => one.type.kind === "local")?.host_id ?? "", "near");
+    near = await run(local.host_id, "near");
     far = await run(farHost, "far");
   }, SLOW);
 
   afterAll(async () => {
-    if (joined) {
-      try {
-        process.kill(-joined.pid, "SIGTERM");
-      } catch {
-        // it never started
-      }
-      await until("the joined host ended", async () => processOf(hostDir, () => true) === undefined, 40_000);
-    }
+    await joined?.end();
     await hub?.stop();
     await lab?.destroy();
     if (hostDir) await removeDataDir(hostDir);

@@ -13,7 +13,7 @@ import type { Machine, MachineLook } from "../../src/contract/api-machines.ts";
 import { createApiClient } from "../../src/contract/client.ts";
 import { CodedError } from "../../src/core/errors.ts";
 import { cleanEnv, execOk } from "../../src/core/exec.ts";
-import { FAR_BASE_PORT } from "../fixtures/far-machine.ts";
+import { FAR_BASE_PORT } from "../fixtures/pasted-line.ts";
 import { processesOf } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 import { whyNoBackups } from "../fixtures/rustic.ts";

@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DoctorReport, Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
-import { cleanEnv } from "../../src/core/exec.ts";
+import type { DoctorReport, Host, Project } from "../../src/contract/api.ts";
 import { apiKeyOf } from "../fixtures/accounts.ts";
 import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
+import { type Joined, joinByPaste } from "../fixtures/pasted-line.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const ROOT = process.getuid?.() === 0;
@@ -68,7 +68,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
   let apiKey: string;
   let lab: NatLab;
   let hostDir: string;
-  let joined: ReturnType<typeof Bun.spawn> | undefined;
+  let joined: Joined | undefined;
 
   beforeAll(async () => {
     lab = await makeNatLab();
@@ -78,8 +78,7 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
   }, SLOW);
 
   afterAll(async () => {
-    // The whole group: what joined is a child of the shell that pasted the line.
-    if (joined) await endGroup(joined.pid);
+    await joined?.end();
     await hub?.stop();
     await lab?.destroy();
     if (hostDir) await removeDataDir(hostDir);
@@ -136,38 +135,8 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
   test(
     "a machine behind NAT joins with the pasted line; a project there works the same through the tunnel",
     async () => {
-      const created = await hub.json<JoinTokenCreated>("host", "token");
-      const url = new URL(created.script_url);
-      url.hostname = lab.hubAddress;
-      joined = Bun.spawn(
-        [
-          ...lab.behindNat,
-          "sh",
-          "-c",
-          'f=$(mktemp) && curl -fsSLk --pinnedpubkey "$PIN" "$URL" -o "$f" && printf %s "$TOKEN" | sh "$f" --data-dir "$DIR" --base-port 9400 --foreground',
-        ],
-        {
-          cwd: "/",
-          env: cleanEnv({ PIN: created.pinned_pubkey, URL: url.href, TOKEN: created.token, DIR: hostDir }),
-          stdin: "ignore",
-          detached: true,
-          stdout: Bun.file(join(hostDir, "join.log")),
-          stderr: Bun.file(join(hostDir, "join.err")),
-        },
-      );
-      const host = await until(
-        "the joined host is ready",
-        async () =>
-          (await hub.json<Host[]>("host", "list")).find(
-            (one) => one.type.kind === "self-host" && one.state === "ready" && one.tunnel.state === "up",
-          ),
-        90_000,
-      ).catch(async (error) => {
-        const said = await Bun.file(join(hostDir, "join.err")).text();
-        throw new Error(
-          `${error}\n${await Bun.file(join(hostDir, "join.log")).text()}\n${said.slice(-6000)}`,
-        );
-      });
+      joined = await joinByPaste(hub, lab, hostDir);
+      const { host } = joined;
       expect(host.checklist.map((step) => step.state)).toEqual(host.checklist.map(() => "done"));
       const project = await runningProject(hub, "far", host.host_id);
       await servesApp(hub, project, apiKey, "from-behind-nat");
@@ -186,24 +155,3 @@ describe.skipIf(!ROOT)("the spine on one machine and through NAT (needs root: po
     SLOW,
   );
 });
-
-/** SIGTERM to a process group, and waits until nothing of it is left. */
-async function endGroup(pid: number): Promise<void> {
-  try {
-    process.kill(-pid, "SIGTERM");
-  } catch {
-    return; // it ended by itself
-  }
-  await until(
-    "the joined host ended",
-    async () => {
-      try {
-        process.kill(-pid, 0);
-        return false;
-      } catch {
-        return true;
-      }
-    },
-    40_000,
-  );
-}

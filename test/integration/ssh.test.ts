@@ -6,12 +6,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AuditEntry, DoctorReport, Host, JoinTokenCreated, Project } from "../../src/contract/api.ts";
+import type { AuditEntry, DoctorReport, Host, Project } from "../../src/contract/api.ts";
 import type { ProjectSsh, SshKey } from "../../src/contract/api-ssh.ts";
 import { cleanEnv, exec } from "../../src/core/exec.ts";
 import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
 import { apiKeyOf } from "../fixtures/accounts.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
+import { type Joined, joinByPaste } from "../fixtures/pasted-line.ts";
 import { HUB_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const ROOT = process.getuid?.() === 0;
@@ -23,7 +24,7 @@ describe.skipIf(!ROOT)("SSH into projects (needs root: podman, namespaces)", () 
   let dir: string;
   let apiKey: string;
   let near: Project;
-  let joined: Bun.Subprocess | undefined;
+  let joined: Joined | undefined;
   const held: Bun.Subprocess[] = [];
   const keys = { mine: generateKeyPair(), other: generateKeyPair(), bot: generateKeyPair() };
 
@@ -91,7 +92,7 @@ describe.skipIf(!ROOT)("SSH into projects (needs root: podman, namespaces)", () 
 
   afterAll(async () => {
     for (const proc of held) proc.kill("SIGKILL");
-    if (joined) await endGroup(joined.pid);
+    await joined?.end();
     await hub?.stop();
     await lab?.destroy();
     if (dir) rmSync(dir, { recursive: true, force: true });
@@ -340,36 +341,10 @@ describe.skipIf(!ROOT)("SSH into projects (needs root: podman, namespaces)", () 
   test(
     "the same through the tunnel of a machine behind NAT, also while the hub is dead",
     async () => {
-      const created = await hub.json<JoinTokenCreated>("host", "token");
-      const url = new URL(created.script_url);
-      url.hostname = lab.hubAddress;
       const hostDir = join(dir, "far");
       mkdirSync(hostDir, { mode: 0o755 });
-      joined = Bun.spawn(
-        [
-          ...lab.behindNat,
-          "sh",
-          "-c",
-          'f=$(mktemp) && curl -fsSLk --pinnedpubkey "$PIN" "$URL" -o "$f" && printf %s "$TOKEN" | sh "$f" --data-dir "$DIR" --base-port 9400 --foreground',
-        ],
-        {
-          cwd: "/",
-          env: cleanEnv({ PIN: created.pinned_pubkey, URL: url.href, TOKEN: created.token, DIR: hostDir }),
-          stdin: "ignore",
-          detached: true,
-          stdout: Bun.file(join(dir, "join.log")),
-          stderr: Bun.file(join(dir, "join.err")),
-        },
-      );
-      const host = await until(
-        "the machine has joined",
-        async () =>
-          (await hub.json<Host[]>("host", "list")).find(
-            (one) => one.type.kind === "self-host" && one.state === "ready" && one.tunnel.state === "up",
-          ),
-        90_000,
-      );
-      await project("far", host.host_id, true);
+      joined = await joinByPaste(hub, lab, hostDir);
+      await project("far", joined.host.host_id, true);
       await until(
         "its host key is known",
         async () => (await json<{ hosts: string[] }>("ssh-config")).hosts.includes("far.cocalc"),
@@ -413,24 +388,3 @@ function processOf(dataDir: string, pattern: RegExp): number {
 }
 const daemonOf = (dataDir: string) => processOf(dataDir, /cocalc-project-host serve/);
 const hubProcess = (dataDir: string) => processOf(dataDir, /cocalc-hub serve/);
-
-/** SIGTERM to a process group, and waits until nothing of it is left. */
-async function endGroup(pid: number): Promise<void> {
-  try {
-    process.kill(-pid, "SIGTERM");
-  } catch {
-    return; // it ended by itself
-  }
-  await until(
-    "the joined host ended",
-    async () => {
-      try {
-        process.kill(-pid, 0);
-        return false;
-      } catch {
-        return true;
-      }
-    },
-    40_000,
-  );
-}

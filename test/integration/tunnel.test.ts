@@ -11,8 +11,9 @@ import type { Host, JoinTokenCreated } from "../../src/contract/api.ts";
 import { decodeJoinToken, encodeJoinToken, type JoinTokenContent } from "../../src/contract/join-token.ts";
 import { cleanEnv, type ExecResult, exec, execOk } from "../../src/core/exec.ts";
 import { liveSessions } from "../../src/hub/sshd/sessions.ts";
-import { FAR_BASE_PORT, type FarMachine, makeFarMachine } from "../fixtures/far-machine.ts";
+import { type FarMachine, makeFarMachine } from "../fixtures/far-machine.ts";
 import type { NatLab } from "../fixtures/nat-lab.ts";
+import { FAR_BASE_PORT } from "../fixtures/pasted-line.ts";
 import { processesOf } from "../fixtures/processes.ts";
 import { HOST_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
