@@ -3,7 +3,7 @@
  * OpenSSH clients; on the hub's own machine and through the tunnel of a machine behind NAT.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AuditEntry, DoctorReport, Host, Project } from "../../src/contract/api.ts";
@@ -13,6 +13,7 @@ import { encodePrivateKey, generateKeyPair } from "../../src/core/ssh-keys.ts";
 import { apiKeyOf } from "../fixtures/accounts.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { type Joined, joinByPaste } from "../fixtures/pasted-line.ts";
+import { processOf } from "../fixtures/processes.ts";
 import { HUB_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const ROOT = process.getuid?.() === 0;
@@ -374,17 +375,11 @@ async function execFingerprint(path: string): Promise<string> {
   return (await exec(["ssh-keygen", "-lf", path])).stdout.split(" ")[1] ?? "";
 }
 
-/** Of the processes of this hub, the one whose command line matches. */
-function processOf(dataDir: string, pattern: RegExp): number {
-  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
-    try {
-      const words = readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0").join(" ");
-      if (words.includes(dataDir) && pattern.test(words)) return Number(name);
-    } catch {
-      // it ended meanwhile
-    }
-  }
-  throw new Error(`no process like ${pattern}`);
+/** Of the processes of this hub, the one whose command line has these words. */
+function pidOf(dataDir: string, words: string): number {
+  const pid = processOf(dataDir, (argv) => argv.join(" ").includes(words))?.pid;
+  if (pid === undefined) throw new Error(`no process like ${words}`);
+  return pid;
 }
-const daemonOf = (dataDir: string) => processOf(dataDir, /cocalc-project-host serve/);
-const hubProcess = (dataDir: string) => processOf(dataDir, /cocalc-hub serve/);
+const daemonOf = (dataDir: string) => pidOf(dataDir, "cocalc-project-host serve");
+const hubProcess = (dataDir: string) => pidOf(dataDir, "cocalc-hub serve");
