@@ -32,8 +32,14 @@ systemctl disable apparmor.service >/dev/null 2>&1 || true
 # It holds a shutdown up while an upgrade runs, and comes with one (apt-daily-upgrade.service.d): not 20 MB for ever.
 systemctl disable unattended-upgrades.service netavark-dhcp-proxy.service netavark-dhcp-proxy.socket >/dev/null 2>&1 || true
 systemctl mask podman-restart.service systemd-binfmt.service systemd-pstore.service >/dev/null 2>&1
-# Logins by a hypervisor's socket: a module for each of four kinds of them at every boot.
+# What generates units for things that no appliance has, at every boot and reload: encrypted disks, hibernation, init
+# scripts, quadlets, and logins by a hypervisor's socket (a module for each of four kinds of them).
 mkdir -p /etc/systemd/system-generators
-ln -sf /dev/null /etc/systemd/system-generators/systemd-ssh-generator
+for generator in systemd-ssh systemd-bless-boot systemd-cryptsetup systemd-gpt-auto systemd-hibernate-resume \
+  systemd-integritysetup systemd-sysv systemd-tpm2 systemd-veritysetup podman-system; do
+  ln -sf /dev/null "/etc/systemd/system-generators/$generator-generator"
+done
+# Modules that are loaded when they are needed.
+systemctl mask modprobe@drm.service sys-kernel-config.mount >/dev/null 2>&1
 # Byte code once here, not at each machine's first boot.
 python3 -m compileall -q /usr/lib/python3/dist-packages/cloudinit >/dev/null 2>&1 || true

@@ -11,4 +11,4 @@ if [ -d /provision/base-image ]; then
   chmod 0700 "$images"
 fi
 [ -d /run/systemd/system ] || export SYSTEMD_OFFLINE=1
-systemctl enable cocalc-sshkeys cocalc-seed cocalc-seed-cloud cocalc-join cocalc-console >/dev/null 2>&1
+systemctl enable cocalc-grow cocalc-sshkeys cocalc-seed cocalc-seed-cloud cocalc-join cocalc-console >/dev/null 2>&1

@@ -41,10 +41,13 @@ export interface Tls {
   machines: Certificate;
 }
 
+/** Else it reads the CAs of the system, hundreds, which nothing here is checked against. */
+const NO_CAS = { SSL_CERT_FILE: "/dev/null", SSL_CERT_DIR: "/dev/null" };
+
 async function openssl(args: string[], stdin?: string): Promise<string> {
   let result: Awaited<ReturnType<typeof exec>>;
   try {
-    result = await exec(["openssl", ...args], stdin === undefined ? {} : { stdin });
+    result = await exec(["openssl", ...args], { env: NO_CAS, ...(stdin === undefined ? {} : { stdin }) });
   } catch (error) {
     throw new CodedError(
       {
