@@ -7,6 +7,7 @@ import type { CodedError } from "../../src/core/errors.ts";
 import { exec } from "../../src/core/exec.ts";
 import type { ProjectManager } from "../../src/host/projects/manager.ts";
 import { type HelperLab, startHelperLab, whyNoHelper } from "../fixtures/helper-lab.ts";
+import { until } from "../fixtures/running-hub.ts";
 
 const why = whyNoHelper();
 /** The issue's promise for every kill. */
@@ -216,6 +217,8 @@ describe.skipIf(why !== undefined)(`projects on a host${why ? ` (skipped: ${why}
       (await exec(["find", "/sys/fs/cgroup", "-maxdepth", "4", "-name", "libpod-*"])).stdout;
     const before = (await cgroups()).split("\n").length;
     expect(await manager.remove(id)).toBe(true);
+    // conmon looks once more at what has ended, which takes a busy machine a moment.
+    await until("nothing is left", async () => (await lab.leftovers()).length === 0, 10_000).catch(() => {});
     expect(await lab.leftovers()).toEqual([]);
     expect((await cgroups()).split("\n").length).toBeLessThan(before);
     expect(await pidOf(id)).toBeUndefined();
