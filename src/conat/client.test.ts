@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { type WebSocket as NodeWebSocket, WebSocketServer } from "ws";
 import { CodedError } from "../core/errors.ts";
 import { type ClientState, connect } from "./client.ts";
@@ -135,5 +136,21 @@ describe("client", () => {
     expect(dials).toBe(3);
     expect(client.state.problem?.code).toBe("x.refused");
     expect(states.filter(({ state }) => state === "waiting").map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
+  test("who waits until it is connected learns why it is not", async () => {
+    // Takes the connection, and says nothing.
+    const silent = createTcpServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    cleanups.push(() => silent.close());
+    const url = `ws://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+    const client = connect({ url, connectTimeout: 50, giveUp: () => true });
+    const failure = await client.ready(5_000).catch((error: CodedError) => error.details);
+    expect(failure).toMatchObject({ code: "conat.disconnected", why: "no connection within 0.05 s" });
+    const there = await serve();
+    const other = connect({ url: there.url });
+    await other.ready(5_000);
+    expect(other.state.state).toBe("connected");
+    other.close();
   });
 });

@@ -45,6 +45,8 @@ export interface ClientOptions {
   heartbeat?: { interval: number; deadAfter: number };
   /** Milliseconds; 10,000 unless said. */
   maxBackoff?: number;
+  /** Milliseconds that a WebSocket may take to open; 10,000 unless said. */
+  connectTimeout?: number;
 }
 
 export interface ClientRequestOptions extends RequestOptions {
@@ -108,6 +110,11 @@ export class ConatClient implements Caller {
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
+  }
+
+  /** Resolves once connected; rejects with the cause when it is not within so many milliseconds, or gave up. */
+  async ready(timeoutMs: number): Promise<void> {
+    await this.#connected(performance.now() + timeoutMs, "");
   }
 
   /** Dropped while there is no connection: a publication is news, not a promise. */
@@ -259,11 +266,12 @@ async function dialWebSocket(options: ClientOptions): Promise<Transport> {
       ? new WebSocket(url)
       : // Bun's WebSocket takes options where the browser's takes subprotocols.
         new WebSocket(url, { headers, tls: options.tls } as unknown as string[]);
+  const limit = options.connectTimeout ?? CONNECT_TIMEOUT_MS;
   return await new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(disconnected(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`));
+      reject(disconnected(`no connection within ${limit / 1000} s`));
       socket.close();
-    }, CONNECT_TIMEOUT_MS);
+    }, limit);
     // Made now, so that no frame between `open` and the peer is lost.
     const transport = webSocketTransport(socket as unknown as WebSocketLike);
     socket.addEventListener("open", () => {

@@ -19,6 +19,8 @@ const BACK_MS = 10_000;
 /** How long packets are dropped. The design asks for 90 s; COCALC_TEST_LONG=1 takes that. */
 const CUT_MS = process.env.COCALC_TEST_LONG === "1" ? 90_000 : 25_000;
 const BACK_AFTER_CUT_MS = 30_000;
+/** More than a page waits for a host. */
+const BUSY_MS = 14_000;
 
 describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
   let hub: RunningHub;
@@ -150,6 +152,22 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
       }
       await until("the far host is ready", tunnelUp, BACK_MS * 2);
       expect(await until("far", () => survives(far), BACK_MS * 2)).toBe(true);
+    },
+    SLOW,
+  );
+
+  test(
+    "a host that is too busy to answer for a while: a command waits for it",
+    async () => {
+      const daemon = processOf(
+        hub.dataDir,
+        (argv) => argv[1] === "serve" && (argv[0] ?? "").endsWith("-host"),
+      );
+      process.kill(daemon?.pid ?? 0, "SIGSTOP");
+      const ran = hub.cli("project", "exec", near.project_id, "--", "echo", "at last");
+      await Bun.sleep(BUSY_MS);
+      process.kill(daemon?.pid ?? 0, "SIGCONT");
+      expect(await ran).toMatchObject({ code: 0, stdout: "at last\n" });
     },
     SLOW,
   );

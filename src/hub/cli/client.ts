@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { Caller } from "../../conat/caller.ts";
-import { connect as connectConat } from "../../conat/client.ts";
+import { type ClientOptions, type ConatClient, connect as connectConat } from "../../conat/client.ts";
 import { type ApiClient, createApiClient, type FetchLike } from "../../contract/client.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
@@ -15,17 +15,35 @@ export interface HubAccess {
   api: ApiClient;
   /** Whatever is not API: files. A connection that breaks rejects. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** A message socket to a host, as the browser has it. */
-  host(hostId: string): Caller & { close(): void };
+  /** A message socket to a host, as the browser has it, once it is open. `conat.disconnected` with the cause. */
+  host(hostId: string): Promise<Caller & { close(): void }>;
 }
 
-/** A host that is busy lets the hub wait for its answer, and a refused socket looks like one that broke (code 1006). */
+/**
+ * A page asks again after ten seconds; a command has one go, and a slow machine that is busy may need longer for it. The
+ * hub waits so many seconds for the host (`Prefer: wait`, RFC 7240).
+ */
+const WAIT_SECONDS = 35;
+const CONNECT_MS = 40_000;
+/** With a host that refuses at once it is over sooner: at the third time. */
+const READY_MS = 90_000;
 const TRIES = 3;
 
-/** For {@link connectConat}: a command gives up when its host could not be reached for the third time. */
-function afterTries(): () => boolean {
+async function connectPatiently(options: ClientOptions): Promise<ConatClient> {
   let failures = 0;
-  return () => ++failures >= TRIES;
+  const client = connectConat({
+    ...options,
+    headers: async () => ({ ...(await options.headers?.()), prefer: `wait=${WAIT_SECONDS}` }),
+    connectTimeout: CONNECT_MS,
+    giveUp: () => ++failures >= TRIES,
+  });
+  try {
+    await client.ready(READY_MS);
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
 }
 
 /** Of the hub on this machine. */
@@ -55,7 +73,7 @@ export function access(args: { "data-dir"?: string | undefined }): HubAccess {
   return {
     api: createApiClient({ base: "http://localhost", fetch: local }),
     fetch: (path, init = {}) => local(`http://localhost${path}`, init),
-    host: (hostId) => connectConat({ url: `ws+unix://${socket}:/${hostId}/conat`, giveUp: afterTries() }),
+    host: (hostId) => connectPatiently({ url: `ws+unix://${socket}:/${hostId}/conat` }),
   };
 }
 
@@ -98,11 +116,10 @@ function remote(url: string, key: string | null): HubAccess {
     api: createApiClient({ base, headers, fetch: far }),
     fetch: (path, init = {}) => far(base + path, { ...init, headers: { ...init.headers, ...headers } }),
     host: (hostId) =>
-      connectConat({
+      connectPatiently({
         url: `${base.replace(/^http/, "ws")}/${hostId}/conat`,
         headers: () => headers,
         ...(tls ? { tls } : {}),
-        giveUp: afterTries(),
       }),
   };
 }

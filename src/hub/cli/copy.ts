@@ -63,7 +63,7 @@ async function running(access: HubAccess, key: string) {
 }
 
 async function statIn(access: HubAccess, project: { id: string; host: string }, path: string) {
-  const host = access.host(project.host);
+  const host = await access.host(project.host);
   try {
     return await callProject(host, project.id, "files.stat", { path });
   } catch (error) {
@@ -85,7 +85,7 @@ async function into(access: HubAccess, from: string, to: Place, replace: boolean
   const target = inside ? `${to.path.replace(/\/+$/, "")}/${basename(resolve(from))}` : to.path;
   const copied: Copied = { files: 0, bytes: 0 };
   const show = meter();
-  const host = access.host(project.host);
+  const host = await access.host(project.host);
   const send = async (local: string, remote: string): Promise<void> => {
     const file = statSync(local);
     if (file.isDirectory()) {

@@ -20,7 +20,7 @@ export async function inProject<T>(
       exit: EX.TEMPFAIL,
     });
   }
-  const host = access.host(project.host_id);
+  const host = await access.host(project.host_id);
   try {
     return await work(host, project);
   } finally {

@@ -30,8 +30,14 @@ import { judgeRequest, type RequestShape } from "./judge.ts";
 import type { StaticUi } from "./static.ts";
 
 const log = logger("server");
-/** A page gives up after ten seconds. */
+/** A page gives up after ten seconds; who has more patience says so (`Prefer: wait=SECONDS`, RFC 7240). */
 const HOST_ANSWER_MS = 8_000;
+const MOST_PATIENCE_S = 60;
+
+function answerWithin(prefer: string | string[] | undefined): number {
+  const wait = /(?:^|[\s,;])wait=(\d{1,3})(?:$|[\s,;])/i.exec(String(prefer ?? ""))?.[1];
+  return wait === undefined ? HOST_ANSWER_MS : Math.min(Number(wait), MOST_PATIENCE_S) * 1_000;
+}
 
 export interface HandlerDeps {
   api: Hono<ApiEnv>;
@@ -213,7 +219,7 @@ export function createHandlers(deps: HandlerDeps): DoorHandlers {
         host: "127.0.0.1",
         port,
         path: "/conat",
-        answerMs: HOST_ANSWER_MS,
+        answerMs: answerWithin(req.headers.prefer),
         // Nothing of the browser's own goes on: the grant says all that the host must know.
         headersOut: (headers) => [
           ...headers.filter(([name]) => /^(sec-websocket-.*|host)$/i.test(name)),
