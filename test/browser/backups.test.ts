@@ -137,7 +137,7 @@ describe.skipIf(!CAN)("backups, in Chromium", () => {
   );
 
   test(
-    "a proven backup that is too old is told on the pages of its project, of its host and of all backups",
+    "a proven backup that is too old is told on the pages of its project, its host, all backups and health, by doctor and in the metrics",
     async () => {
       const { page } = ada;
       await hub.json("settings", "set", "backup_every_minutes", "10080");
@@ -156,6 +156,17 @@ describe.skipIf(!CAN)("backups, in Chromium", () => {
       await page.getByRole("alert").filter({ hasText: words }).waitFor();
       await page.goto(`${hub.url}/backups`);
       await page.getByRole("alert").filter({ hasText: words }).waitFor();
+      await page.goto(`${hub.url}/health`);
+      await page.getByRole("button", { name: "Check all now" }).click();
+      await page.getByText(words).first().waitFor({ timeout: 90_000 });
+      await looks(page, "health-alarm");
+      const report = await hub.cli("doctor");
+      expect(report.stdout + report.stderr).toContain(words);
+      const metrics = await fetch("http://localhost/api/metrics", {
+        unix: join(hub.dataDir, "launchpad/run/hub.sock"),
+      });
+      const age = new RegExp(`cocalc_backup_proven_age_seconds\\{[^}]*${project.project_id}[^}]*\\} (\\d+)`);
+      expect(Number(age.exec(await metrics.text())?.[1])).toBeGreaterThan(2 * 86_400);
       await hub.json("settings", "set", "backup_every_minutes", "60");
     },
     SLOW,
