@@ -16,7 +16,7 @@ import {
   setupToken,
   signIn,
   usedMb,
-  whyNoAppliance,
+  whyNotLong,
 } from "../fixtures/appliance.ts";
 import { Hopeless } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
@@ -24,9 +24,9 @@ import type { Vm } from "../fixtures/vm.ts";
 const REPO = resolve(import.meta.dir, "../..");
 /** Acknowledged writes of files and changes of the hub's before the cable is pulled. */
 const ENOUGH = 25;
-if (whyNoAppliance) console.error(`skipped: ${whyNoAppliance}`);
+if (whyNotLong) console.error(`skipped: ${whyNotLong}`);
 
-describe.skipIf(whyNoAppliance !== undefined)("the appliance under QEMU", () => {
+describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
   const lab = appliances();
   let vm: Vm;
   let hub: ApiClient;

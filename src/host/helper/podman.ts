@@ -184,6 +184,9 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
   ];
 }
 
+/** A slow machine that boots, after a power cut too, has much else to do at the same time. */
+const START_TIMEOUT_MS = 240_000;
+
 export class Podman {
   readonly engine: Engine;
   #flags: string[];
@@ -206,15 +209,22 @@ export class Podman {
   }
 
   async run(place: ContainerPlace, params: StartParams): Promise<void> {
+    const began = performance.now();
     const result = await this.call(runArgs(this.engine, place, params), {
       env: { [AGENT_TOKEN_ENV]: params.token },
+      timeout: START_TIMEOUT_MS,
     });
     if (result.code === 0) return;
+    const tooLong = performance.now() - began >= START_TIMEOUT_MS;
     throw new CodedError({
       code: "project.start-failed",
       title: "The container did not start",
-      why: result.stderr.trim().split("\n").slice(-5).join("\n") || `podman ended with status ${result.code}`,
-      fix: "See cocalc-hub doctor for what this host lacks.",
+      why: tooLong
+        ? `podman was not done after ${START_TIMEOUT_MS / 1000} s`
+        : result.stderr.trim().split("\n").slice(-5).join("\n") || `podman ended with status ${result.code}`,
+      fix: tooLong
+        ? "The machine is too busy or too slow: start it again when it has less to do."
+        : "See cocalc-hub doctor for what this host lacks.",
       status: 500,
     });
   }
