@@ -892,7 +892,6 @@ uninstall() {
   if booted; then
     [ ! -x "$LIB/current/cocalc-project-host" ] || ! systemctl -q is-active cocalc-helper.service ||
       "$LIB/current/cocalc-project-host" stop-all --data-dir "$host_root" >&2 || say "  note: not all projects could be stopped"
-    # shellcheck disable=SC2046 # a list of unit names
     # What outlives a restart of theirs: sessions of sshd, the tunnel, the SSH gateway. Once more behind the stop: a
     # service that was told to end comes back by itself until it is stopped, and may have started others.
     end_left() { for unit in cocalc-sshd cocalc-connector cocalc-project-host; do systemctl kill --signal=TERM "$unit.service" 2>/dev/null || true; done; }

@@ -2,12 +2,13 @@
 import { Menu } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Icon } from "../components/icons.tsx";
+import type { FileActions } from "./file-actions.ts";
 import type { MenuAt } from "./file-tree.tsx";
 import { isFolder } from "./tree-model.ts";
 
 export interface MenuActions {
   open: (path: string) => void;
-  download: (paths: readonly string[], as: "file" | "zip" | "tar") => void;
+  download: FileActions["download"];
   rename: (path: string) => void;
   clip: (what: "copy" | "cut" | "paste", paths: readonly string[]) => void;
   trash: (paths: readonly string[]) => void;
