@@ -10,7 +10,7 @@ import type { Host, Project } from "../../src/contract/api.ts";
 import { removeDataDir } from "../fixtures/data-dir.ts";
 import { makeNatLab, type NatLab } from "../fixtures/nat-lab.ts";
 import { type Joined, joinByPaste } from "../fixtures/pasted-line.ts";
-import { processOf } from "../fixtures/processes.ts";
+import { processOf, signalFound } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const ROOT = process.getuid?.() === 0;
@@ -163,10 +163,10 @@ describe.skipIf(!ROOT)("bad days (needs root: podman, namespaces)", () => {
         hub.dataDir,
         (argv) => argv[1] === "serve" && (argv[0] ?? "").endsWith("-host"),
       );
-      process.kill(daemon?.pid ?? 0, "SIGSTOP");
+      signalFound(daemon?.pid, "SIGSTOP");
       const ran = hub.cli("project", "exec", near.project_id, "--", "echo", "at last");
       await Bun.sleep(BUSY_MS);
-      process.kill(daemon?.pid ?? 0, "SIGCONT");
+      signalFound(daemon?.pid, "SIGCONT");
       expect(await ran).toMatchObject({ code: 0, stdout: "at last\n" });
     },
     SLOW,

@@ -11,7 +11,7 @@ import { exec } from "../../src/core/exec.ts";
 import { fingerprint } from "../../src/core/ssh-keys.ts";
 import { removeDataDir } from "../fixtures/data-dir.ts";
 import { type FarMachine, makeFarMachine } from "../fixtures/far-machine.ts";
-import { processesOf } from "../fixtures/processes.ts";
+import { processesOf, signalFound } from "../fixtures/processes.ts";
 import { HOST_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 import { strangeSshd } from "../fixtures/strange-sshd.ts";
 
@@ -60,7 +60,7 @@ describe.skipIf(!ROOT)("keys that change (needs root: namespaces, service users)
         const [one] = processesOf(hub.dataDir).filter(
           ({ argv }) => argv[1] === command && (argv[0] ?? "").endsWith("cocalc-hub"),
         );
-        process.kill(one?.pid ?? 0, command === "sshd" ? "SIGTERM" : "SIGKILL");
+        signalFound(one?.pid, command === "sshd" ? "SIGTERM" : "SIGKILL");
         await until("the key is there", async () => existsSync(`${keyFile}.pub`), 10_000);
         await Bun.sleep(1_000);
       }
@@ -98,7 +98,7 @@ describe.skipIf(!ROOT)("keys that change (needs root: namespaces, service users)
         const session = processesOf(machine.dataDir).find(
           ({ argv }) => argv[0] === "ssh" && argv.includes("-R"),
         );
-        process.kill(session?.pid ?? 0, "SIGKILL");
+        signalFound(session?.pid, "SIGKILL");
         const host = await until(
           "the hub shows it",
           async () => {

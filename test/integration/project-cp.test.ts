@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { processOf } from "../fixtures/processes.ts";
+import { processOf, signalFound } from "../fixtures/processes.ts";
 import { type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const SLOW = 180_000;
@@ -93,7 +93,7 @@ describe.skipIf(process.getuid?.() !== 0)("project cp (needs root for podman)", 
         (argv) => argv[0]?.endsWith("cocalc-hub") === true && argv[1] === "serve",
       );
       expect(serving).toBeDefined();
-      process.kill(serving?.pid ?? 0, "SIGKILL");
+      signalFound(serving?.pid, "SIGKILL");
       const done = await copying;
       expect({ code: done.code, stderr: done.stderr }).toEqual({ code: 0, stderr: "" });
       const sum = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");

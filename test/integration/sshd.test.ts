@@ -6,6 +6,7 @@ import { cleanEnv, exec } from "../../src/core/exec.ts";
 import { endRevokedSessions } from "../../src/hub/sshd/files.ts";
 import { findProgram } from "../../src/hub/sshd/programs.ts";
 import { liveSessions, recordedSession } from "../../src/hub/sshd/sessions.ts";
+import { signalFound } from "../fixtures/processes.ts";
 import { KINDS, type RealSshd, startRealSshd } from "../fixtures/real-sshd.ts";
 import { until } from "../fixtures/running-hub.ts";
 
@@ -327,7 +328,7 @@ describe("what a key is for", () => {
       readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("[listener]"),
     );
     expect(listener).toBeDefined();
-    process.kill(listener ?? 0, "SIGKILL");
+    signalFound(listener, "SIGKILL");
     const { stdout } = await until(
       "a new login works",
       async () => {

@@ -14,7 +14,7 @@ import { liveSessions } from "../../src/hub/sshd/sessions.ts";
 import { type FarMachine, makeFarMachine } from "../fixtures/far-machine.ts";
 import type { NatLab } from "../fixtures/nat-lab.ts";
 import { FAR_BASE_PORT } from "../fixtures/pasted-line.ts";
-import { processesOf } from "../fixtures/processes.ts";
+import { processesOf, signalFound } from "../fixtures/processes.ts";
 import { HOST_BINARY, type RunningHub, startHub, until } from "../fixtures/running-hub.ts";
 
 const ROOT = process.getuid?.() === 0;
@@ -191,7 +191,7 @@ describe.skipIf(!ROOT)("pairing and the tunnel (needs root: podman, namespaces)"
         // The host that is there already: its daemon's next link can only come through its own tunnel.
         const daemon = processesOf(hostDir).find(({ argv }) => argv[1] === "serve");
         const killed = Date.now();
-        process.kill(daemon?.pid ?? 0, "SIGKILL");
+        signalFound(daemon?.pid, "SIGKILL");
         await until(
           "it reports through the tunnel",
           async () => Date.parse((await show()).report_at ?? "") > killed && (await ready()),

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { answering, chooseAddress } from "./addresses.ts";
+import { answering, chooseAddress, listening } from "./addresses.ts";
 
 const none: ReadonlySet<string> = new Set();
 
@@ -33,8 +33,9 @@ test("of many addresses, those where an SSH server answers; nobody waits for the
   expect(Date.now() - began).toBeLessThan(4_000);
 });
 
-test("another protocol on the port is no answer", async () => {
+test("another protocol on the port is no answer where SSH is looked for", async () => {
   const web = open("127.0.0.3", "HTTP/1.1 400 Bad Request\r\n\r\n");
   expect(await answering(["127.0.0.3"], web.port)).toEqual([]);
+  expect(await listening(["127.0.0.2", "127.0.0.3"], web.port)).toEqual(["127.0.0.3"]);
   web.stop(true);
 });

@@ -10,9 +10,18 @@ const GRACE_MS = 250;
 const BANNER = "SSH-2.0-";
 
 /** Addresses where an SSH server answers now, in the order given; at most 5 s. */
-export async function answering(addresses: readonly string[], port: number): Promise<string[]> {
+export function answering(addresses: readonly string[], port: number): Promise<string[]> {
+  return probeAll(addresses, port, BANNER);
+}
+
+/** Addresses where anything takes a connection to this port now, in the order given; at most 5 s. */
+export function listening(addresses: readonly string[], port: number): Promise<string[]> {
+  return probeAll(addresses, port, "");
+}
+
+async function probeAll(addresses: readonly string[], port: number, banner: string): Promise<string[]> {
   const up = new Set<string>();
-  const attempts = addresses.map((address) => probe(address, port));
+  const attempts = addresses.map((address) => probe(address, port, banner));
   const settled = attempts.map((attempt, index) =>
     attempt.done.then((there) => {
       if (there) up.add(addresses[index] ?? "");
@@ -29,7 +38,8 @@ export async function answering(addresses: readonly string[], port: number): Pro
   return addresses.filter((address) => up.has(address));
 }
 
-function probe(address: string, port: number): { done: Promise<boolean>; stop: () => void } {
+/** `banner`: what the server must say first; none where connecting is enough. */
+function probe(address: string, port: number, banner: string): { done: Promise<boolean>; stop: () => void } {
   let stopped = false;
   let close = () => {};
   const done = new Promise<boolean>((resolve) => {
@@ -41,11 +51,15 @@ function probe(address: string, port: number): { done: Promise<boolean>; stop: (
         open(socket) {
           close = () => socket.terminate();
           if (stopped) close();
+          else if (banner === "") {
+            resolve(true);
+            socket.end();
+          }
         },
         data(socket, bytes) {
           said += bytes.toString("latin1");
-          if (said.length < BANNER.length) return;
-          resolve(said.startsWith(BANNER));
+          if (said.length < banner.length) return;
+          resolve(said.startsWith(banner));
           socket.end();
         },
         close: () => resolve(false),

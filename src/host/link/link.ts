@@ -14,8 +14,10 @@ import { logger } from "../../core/log.ts";
 import type { HostPaths } from "../../core/paths.ts";
 import { machinesPort } from "../../core/ports.ts";
 import type { KeyPair } from "../../core/ssh-keys.ts";
+import { listening } from "../connector/addresses.ts";
 import type { HostState } from "../state.ts";
 import { readConnectorState, watchTunnel } from "./tunnel-report.ts";
+import { createWays } from "./ways.ts";
 
 const log = logger("link");
 /** Shorter than the default: a host that lost its network must notice within half a minute. */
@@ -50,7 +52,12 @@ export function createHubLink(options: {
 }): HubLink {
   const { state } = options;
   const tls = { ca: state.ca_pem, checkServerIdentity: () => undefined };
-  let attempt = 0;
+  const ways = createWays({
+    direct: () => ({ addresses: state.addresses, port: state.https_port }),
+    // That one has a certificate of the CA we pin whatever the hub shows to people.
+    loopback: () => (state.kind === "local" ? machinesPort(state.https_port) : options.tunnelledHub),
+    answering: listening,
+  });
 
   const router = new Router<"hub">();
   for (const verb of Object.keys(options.handlers) as HostVerb[]) {
@@ -60,19 +67,6 @@ export function createHubLink(options: {
     });
   }
 
-  /**
-   * Each address in turn, and the hub's door for machines: on loopback of its own machine, or at the end of the tunnel.
-   * That one has a certificate of the CA we pin whatever the hub shows to people.
-   */
-  function origin(): string {
-    const direct = state.addresses.map(
-      (address) => `${address.includes(":") ? `[${address}]` : address}:${state.https_port}`,
-    );
-    const loopback = state.kind === "local" ? machinesPort(state.https_port) : options.tunnelledHub;
-    // By turns: a hub may tell many addresses that lead nowhere from here, each a time-out long.
-    const ways = direct.flatMap((way) => [way, `127.0.0.1:${loopback}`]);
-    return ways[attempt % ways.length] ?? ways[0] ?? "";
-  }
   async function bearer(): Promise<string> {
     const assertion = await signAssertion(
       "control",
@@ -87,7 +81,7 @@ export function createHubLink(options: {
   }
 
   const client: ConatClient = connect({
-    url: () => `${state.plain ? "ws" : "wss"}://${origin()}/conat`,
+    url: async () => `${state.plain ? "ws" : "wss"}://${await ways.next()}/conat`,
     headers: async () => ({ authorization: await bearer() }),
     tls,
     heartbeat: HEARTBEAT,
@@ -97,14 +91,15 @@ export function createHubLink(options: {
     },
     onState(now) {
       if (now.state === "waiting") {
-        attempt += 1;
+        ways.failed();
         log.warn("no control link", {
           why: now.problem?.why ?? now.problem?.title,
           problem: readConnectorState(options.paths.connectorState)?.problem?.code,
         });
       }
       if (now.state !== "connected") return;
-      log.info("control link up", { hub: origin() });
+      ways.worked();
+      log.info("control link up", { hub: ways.current });
       refresh()
         .then((reply) => options.onHello(reply))
         .catch((error: unknown) => log.warn("hello failed", { why: String(error) }));
@@ -138,7 +133,7 @@ export function createHubLink(options: {
     isConnected: () => client.state.state === "connected",
     async hubRequest(path) {
       return {
-        url: `${state.plain ? "http" : "https"}://${origin()}${path}`,
+        url: `${state.plain ? "http" : "https"}://${ways.current}${path}`,
         init: { headers: { authorization: await bearer() }, tls } as RequestInit,
       };
     },
