@@ -142,6 +142,9 @@ export const jobResultSchema = z.object({
 });
 export type JobResult = z.infer<typeof jobResultSchema>;
 
+/** Milliseconds that an answer may wait for the job's end; it comes at once when that is seen. */
+export const pollWaitSchema = z.number().int().min(0).max(5_000);
+
 export const jobStateSchema = z.object({
   /** `unknown`: this host never heard of it, or has forgotten it. */
   state: z.enum(["running", "ended", "unknown"]),

@@ -27,7 +27,7 @@ END
   run "$seed"
   [ "$status" -eq 0 ]
   [ "$(cat "$COCALC_ROOT/etc/hostname")" = lab1 ]
-  [ "$(cat "$COCALC_ROOT/etc/systemd/network/10-seed.network")" = "$(printf '[Match]\nName=enp1s0\n\n[Network]\nAddress=192.168.1.20/24\nGateway=192.168.1.1\nDNS=192.168.1.1\nDNS=9.9.9.9')" ]
+  [ "$(cat "$COCALC_ROOT/etc/systemd/network/05-seed.network")" = "$(printf '[Match]\nName=enp1s0\n\n[Network]\nAddress=192.168.1.20/24\nGateway=192.168.1.1\nDNS=192.168.1.1\nDNS=9.9.9.9')" ]
   [ "$(cat "$COCALC_ROOT/root/.ssh/authorized_keys")" = "ssh-ed25519 AAAAC3NzaC1 ada" ]
   [ "$(cat "$BATS_TEST_TMPDIR/asked")" = "--product rocket --public-host cocalc.example.org" ]
   [ "$(cat "$COCALC_ROOT/var/lib/cocalc-seed/admin-mail")" = ada@example.org ]

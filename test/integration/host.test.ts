@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { runCommand } from "../../src/contract/project-client.ts";
-import type { CodedError } from "../../src/core/errors.ts";
+import { CodedError } from "../../src/core/errors.ts";
 import { exec } from "../../src/core/exec.ts";
 import type { ProjectManager } from "../../src/host/projects/manager.ts";
 import { type HelperLab, startHelperLab, whyNoHelper } from "../fixtures/helper-lab.ts";
@@ -155,6 +155,27 @@ describe.skipIf(why !== undefined)(`projects on a host${why ? ` (skipped: ${why}
     await lab.until(manager, id, "running", BACK_MS);
     expect(await sh(id, "cat ~/note")).toBe("kept");
   }, 30_000);
+
+  test("a start that nobody asked for is tried again when it fails; one that was asked for tells why at once", async () => {
+    let fails = 0;
+    const image = async () => {
+      if (fails-- > 0) throw new CodedError({ code: "test.busy", title: "the machine is busy" });
+      return lab.digest;
+    };
+    const pid = (await pidOf(id)) as number;
+    manager.close();
+    process.kill(pid, "SIGKILL");
+    fails = 1;
+    manager = await lab.manager(image);
+    expect((await lab.until(manager, id, "queued", BACK_MS)).problem?.code).toBe("test.busy");
+    expect((await lab.until(manager, id, "running", BACK_MS)).problem).toBeNull();
+    await manager.stop(id);
+    fails = 1;
+    manager.start(lab.spec(id));
+    expect((await lab.until(manager, id, "failed", BACK_MS)).problem?.code).toBe("test.busy");
+    manager.start(lab.spec(id));
+    await lab.until(manager, id, "running", BACK_MS);
+  }, 60_000);
 
   test("two starts of one project at once make one container", async () => {
     const token = "0123456789abcdef";

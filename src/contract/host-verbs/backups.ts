@@ -1,6 +1,6 @@
 /** Backups and restores: jobs that a host does for its hub. Each is begun once per id, asked about, ended. */
 import { z } from "zod";
-import { jobStateSchema, repositorySchema, taskSchema } from "../backup-job.ts";
+import { jobStateSchema, pollWaitSchema, repositorySchema, taskSchema } from "../backup-job.ts";
 
 const job_id = z.uuid();
 const project_id = z.uuid();
@@ -25,7 +25,7 @@ export const backupVerbs = {
     }),
     reply: nothing,
   },
-  "backup.poll": { request: z.object({ job_id }), reply: jobStateSchema },
+  "backup.poll": { request: z.object({ job_id, wait_ms: pollWaitSchema.optional() }), reply: jobStateSchema },
   /** Ends it if it runs, and forgets it. */
   "backup.end": { request: z.object({ job_id }), reply: nothing },
   /** Puts what a restore brought in the place of the project, which is stopped; what was there is kept beside it. */

@@ -72,7 +72,7 @@ export function createBackups(host: HostCore): { feature: HostFeature; handlers:
       });
       return {};
     },
-    "backup.poll": async ({ job_id }) => await helper.call("backup.poll", { job_id }),
+    "backup.poll": async ({ job_id, wait_ms }) => await helper.call("backup.poll", { job_id, wait_ms }),
     "backup.end": async ({ job_id }) => await helper.call("backup.end", { job_id }),
     "backup.commit": async ({ job_id, project_id }) =>
       await helper.call("backup.commit", { job_id, project_id }),

@@ -111,10 +111,12 @@ export class BackupJobs {
     return this.#read.has(`${projectId}/${snapshot}`);
   }
 
-  poll(jobId: string): JobState {
+  /** How it stands: at once when it has ended, otherwise when it ends or after `waitMs`. */
+  async poll(jobId: string, waitMs = 0): Promise<JobState> {
     const job = this.#jobs.get(jobId);
     if (!job) return { state: "unknown", progress: null, result: null, problem: null };
     job.asked = performance.now();
+    if (waitMs > 0 && job.ended === undefined) await within(job.done, waitMs);
     const { progress, result, problem } = job;
     return { state: job.ended === undefined ? "running" : "ended", progress, result, problem };
   }
@@ -323,4 +325,14 @@ export class BackupJobs {
     clearInterval(this.#timer);
     for (const job of this.#jobs.values()) job.proc?.kill("SIGKILL");
   }
+}
+
+/** Resolves when it is done, or after so many milliseconds. */
+async function within(done: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
 }

@@ -109,7 +109,7 @@ export async function startHelper(options: { dataDir?: string; binary: string })
       backups.start(params);
       return {};
     },
-    "backup.poll": ({ job_id }) => backups.poll(job_id),
+    "backup.poll": ({ job_id, wait_ms }) => backups.poll(job_id, wait_ms),
     "backup.end": async ({ job_id }) => {
       await backups.end(job_id);
       return {};

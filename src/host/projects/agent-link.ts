@@ -35,7 +35,7 @@ export async function attachAgent(
   how: { timeoutMs: number; lost(): void },
 ): Promise<void> {
   const id = entry.record.spec.project_id;
-  const end = Date.now() + how.timeoutMs;
+  const end = performance.now() + how.timeoutMs;
   for (;;) {
     try {
       const peer = await peerOf(entry);
@@ -51,7 +51,7 @@ export async function attachAgent(
       return;
     } catch (error) {
       const code = error instanceof CodedError ? error.code : "";
-      if (Date.now() > end || code === "agent.bad-token") throw error;
+      if (performance.now() > end || code === "agent.bad-token") throw error;
       await Bun.sleep(RETRY_MS);
     }
   }

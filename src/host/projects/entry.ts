@@ -12,6 +12,12 @@ export interface Entry {
   busy: Promise<void> | undefined;
   /** In a row. */
   deaths: number;
+  /** Starts that failed, in a row. */
+  failures: number;
+  /** Not to be started by itself before this, by the clock that nobody sets. */
+  notBefore: number;
+  /** A person or the hub asked for the start that is under way. */
+  asked: boolean;
   runningSince: number;
   /** Byte streams into it that are open now. */
   connections: number;
@@ -35,6 +41,9 @@ export function newEntry(record: ProjectRecord): Entry {
     agentDir: undefined,
     busy: undefined,
     deaths: 0,
+    failures: 0,
+    notBefore: 0,
+    asked: false,
     runningSince: 0,
     connections: 0,
   };

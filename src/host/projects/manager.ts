@@ -11,6 +11,7 @@ import { logger } from "../../core/log.ts";
 import type { Helper } from "../helper/client.ts";
 import { systemChanged } from "../images/system-changed.ts";
 import type { Agents } from "../proxy/host-http.ts";
+import { countDeath, keepsDying, MAX_DEATHS, tryAgain } from "./again.ts";
 import { attachAgent, detachAgent, peerOf, socketOf, streamOf } from "./agent-link.ts";
 import { projectAgents } from "./agents.ts";
 import { type Entry, newEntry } from "./entry.ts";
@@ -20,10 +21,6 @@ import { StartQueue } from "./start-queue.ts";
 const log = logger("projects");
 const AGENT_TIMEOUT_MS = 30_000;
 const RECONCILE_MS = 2_000;
-/** Deaths in a row after which a project is failed rather than started again. */
-const MAX_DEATHS = 5;
-/** A project that ran this long has not died “in a row”. */
-const STABLE_MS = 60_000;
 
 export interface ManagerDeps {
   records: ProjectRecords;
@@ -48,7 +45,11 @@ export class ProjectManager {
     this.#starts = new StartQueue({
       room: deps.room,
       tell: (entry, change) => this.#tell(entry, change),
-      start: (entry) => this.#run(entry, () => this.#startNow(entry)),
+      start: async (entry) => {
+        await this.#run(entry, () => this.#startNow(entry));
+        const again = entry.status.state === "failed" && tryAgain(entry);
+        if (again) this.#tell(entry, again);
+      },
     });
   }
 
@@ -120,6 +121,7 @@ export class ProjectManager {
     const entry = this.#take(spec);
     entry.record.desired = "running";
     entry.deaths = 0;
+    entry.asked = true;
     this.#deps.records.save(entry.record);
     if (entry.status.state !== "running") this.#queueStart(entry);
     return entry.status;
@@ -320,6 +322,8 @@ export class ProjectManager {
     lap("agent");
     for (const [name, took] of Object.entries(started.timings)) timings[`container.${name}`] = took;
     const problem = before === null || before === digest ? null : systemChanged(before, digest, "last start");
+    entry.failures = 0;
+    entry.asked = false;
     this.#tell(entry, { state: "running", phase: null, timings, problem });
     log.info("project runs", { project_id: id, timings });
   }
@@ -339,6 +343,7 @@ export class ProjectManager {
           !entry.peer &&
           !entry.busy &&
           entry.status.state !== "failed" &&
+          entry.notBefore <= performance.now() &&
           !this.#starts.has(entry),
       );
       if (needy.length === 0) return;
@@ -370,7 +375,7 @@ export class ProjectManager {
       return;
     }
     if (entry.status.state === "running") {
-      entry.deaths = Date.now() - entry.runningSince > STABLE_MS ? 1 : entry.deaths + 1;
+      countDeath(entry);
       log.warn("a project's processes ended by themselves", {
         project_id: entry.record.spec.project_id,
         deaths: entry.deaths,
@@ -379,17 +384,7 @@ export class ProjectManager {
     if (entry.deaths >= MAX_DEATHS) {
       void this.logs(entry.record.spec.project_id)
         .catch(() => [])
-        .then((lines) =>
-          this.#tell(entry, {
-            state: "failed",
-            problem: {
-              code: "project.keeps-dying",
-              title: `The project ended by itself ${MAX_DEATHS} times in a row`,
-              why: lines.slice(-5).join("\n") || "Its log is empty; perhaps it ran out of memory.",
-              fix: "Give it more memory, or undo what it starts by itself; then start it again.",
-            },
-          }),
-        );
+        .then((lines) => this.#tell(entry, { state: "failed", problem: keepsDying(lines) }));
       return;
     }
     this.#queueStart(entry);

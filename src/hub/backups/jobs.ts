@@ -6,8 +6,8 @@ import type { JailTrial } from "./jail-trial.ts";
 import { createLends } from "./lends.ts";
 import type { OpenRepository, Repositories } from "./repositories.ts";
 
-/** A long job is asked about less often, so that a short one's end is not told late. */
-const POLL_MS = { least: 100, most: 500, part: 20 };
+/** So long a host keeps a question about a job that runs: its end is told at once. */
+const POLL_MS = 1_000;
 /** A host that is away this long ends the wait; its helper ends the job by itself sooner. */
 const AWAY_MS = 5 * 60_000;
 const ATTEMPTS = 3;
@@ -95,17 +95,17 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
         { timeout: 120_000 },
       );
     };
-    const poll = (): Promise<JobState> =>
-      patiently(signal, host_id, () => links.request(host_id, "backup.poll", { job_id }));
+    const poll = (wait_ms: number): Promise<JobState> =>
+      patiently(signal, host_id, () => links.request(host_id, "backup.poll", { job_id, wait_ms }));
     // One that is there already was begun for a hub that ended meanwhile.
-    let foreign = (await poll()).state !== "unknown";
+    let foreign = (await poll(0)).state !== "unknown";
     await patiently(signal, host_id, begin);
-    const began = performance.now();
     let lost = 0;
     try {
       for (;;) {
         if (signal.aborted) throw new CodedError({ code: "operation.cancelled", title: "It was cancelled" });
-        const state = await poll();
+        const asked = performance.now();
+        const state = await poll(POLL_MS);
         if (state.progress) order.onProgress(state.progress);
         if (state.state === "ended") {
           if (state.problem && foreign) {
@@ -132,8 +132,8 @@ export function createJobs(core: HubCore, repositories: Repositories, jail: Pick
           }
           await patiently(signal, host_id, begin);
         }
-        const sofar = (performance.now() - began) / POLL_MS.part;
-        await Bun.sleep(Math.min(POLL_MS.most, Math.max(POLL_MS.least, sofar)));
+        // A host of an earlier version answers at once.
+        await Bun.sleep(Math.max(0, POLL_MS - (performance.now() - asked)));
       }
     } catch (error) {
       await end(host_id, job_id);

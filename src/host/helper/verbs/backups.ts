@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   jobStateSchema,
+  pollWaitSchema,
   repositorySchema,
   sshAccessSchema,
   taskSchema,
@@ -23,7 +24,7 @@ export const backupHelperVerbs = {
     }),
     reply: z.object({}),
   },
-  "backup.poll": { request: job, reply: jobStateSchema },
+  "backup.poll": { request: job.extend({ wait_ms: pollWaitSchema.optional() }), reply: jobStateSchema },
   "backup.end": { request: job, reply: z.object({}) },
   "backup.commit": { request: z.strictObject({ job_id: uuid, project_id: uuid }), reply: z.object({}) },
   "backup.source": {
