@@ -9,6 +9,7 @@ import {
   appliances,
   BOOT_MS,
   browserOf,
+  consoleWithKeys,
   HUB,
   inProject,
   SLOW,
@@ -58,7 +59,7 @@ describe.skipIf(whyNotLong !== undefined)(
         await vm.powerOn();
         const token = await setupToken(vm);
         console.log(`${UEFI ? "UEFI, " : ""}Nehalem, seed: address and token after ${vm.seconds()} s`);
-        shown = vm.console();
+        shown = await consoleWithKeys(vm);
         expect(shown).toContain(`https://10.0.2.77:9200/setup#token=${token}&email=ada@example.org`);
         hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
         expect(await vm.ok("hostname")).toBe("lab1\n");

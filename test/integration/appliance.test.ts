@@ -11,6 +11,7 @@ import {
   appliances,
   BOOT_MS,
   browserOf,
+  consoleWithKeys,
   inProject,
   SLOW,
   setupToken,
@@ -51,10 +52,7 @@ describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
       console.log(`power-on to the hub's answer: ${vm.seconds()} s`);
       const token = await setupToken(vm);
       console.log(`power-on to address and token on the console: ${vm.seconds()} s`);
-      // What is made later at a first boot is told when it is there.
-      for (const key of [/machine's SSH key {2}SHA256:/, /hub's SSH key {6}SHA256:/])
-        await lab.until(`${key.source} on the console`, async () => key.test(vm.console()), BOOT_MS);
-      shown = vm.console();
+      shown = await consoleWithKeys(vm);
       expect(shown).not.toMatch(/ordering cycle|Failed to start/i);
       hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
       expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`/setup#token=${token}`);
