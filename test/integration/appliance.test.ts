@@ -17,7 +17,7 @@ import {
   setupToken,
   signIn,
   usedMb,
-  whyNotLong,
+  whyNoAppliance,
 } from "../fixtures/appliance.ts";
 import { Hopeless } from "../fixtures/running-hub.ts";
 import type { Vm } from "../fixtures/vm.ts";
@@ -25,9 +25,9 @@ import type { Vm } from "../fixtures/vm.ts";
 const REPO = resolve(import.meta.dir, "../..");
 /** Acknowledged writes of files and changes of the hub's before the cable is pulled. */
 const ENOUGH = 25;
-if (whyNotLong) console.error(`skipped: ${whyNotLong}`);
+if (whyNoAppliance) console.error(`skipped: ${whyNoAppliance}`);
 
-describe.skipIf(whyNotLong !== undefined)("the appliance under QEMU", () => {
+describe.skipIf(whyNoAppliance !== undefined)("the appliance under QEMU", () => {
   const lab = appliances();
   let vm: Vm;
   let hub: ApiClient;
