@@ -28,6 +28,11 @@ variable "cpu" {
   type    = string
   default = "host"
 }
+variable "cpus" {
+  type        = number
+  default     = 2
+  description = "1 where QEMU emulates: with two it can run an instruction that the other is just patching."
+}
 variable "output" {
   type    = string
   default = "output"
@@ -39,7 +44,7 @@ source "qemu" "appliance" {
   iso_checksum           = "sha256:${var.base_checksum}"
   accelerator            = var.accelerator
   machine_type           = "q35"
-  cpus                   = 2
+  cpus                   = var.cpus
   memory                 = 2048
   disk_size              = "6G"
   format                 = "qcow2"

@@ -318,4 +318,42 @@ describe.skipIf(!ROOT)("install, upgrade, uninstall (needs root: namespaces)", (
     },
     SLOW,
   );
+
+  test(
+    "as a person who has an account there: the hub is theirs, the next run remembers it, and purging leaves their home",
+    async () => {
+      await tree.ok(["useradd", "--create-home", "ada"]);
+      await tree.sh("echo mine >/home/ada/notes && chown ada: /home/ada/notes");
+      const before = await files();
+      const nobody = await install("0.1.0", "--user", "nobody-there");
+      expect(nobody.code).not.toBe(0);
+      expect(nobody.stderr).toContain("adduser nobody-there");
+      expect(await files()).toBe(before);
+
+      const done = await install("0.1.0", "--user", "ada");
+      expect({ code: done.code, said: done.code === 0 ? "" : done.stderr }).toEqual({ code: 0, said: "" });
+      const data = "/home/ada/.local/share/cocalc";
+      const pid = (await pids()).hub ?? "";
+      expect(await tree.ok(["ps", "-o", "user=,args=", "-p", pid])).toMatch(/^ada .*cocalc-hub serve/);
+      const list = `runuser -u ada -- ${data}/bin/current/cocalc-hub host list --json`;
+      await until(
+        "its own project host is ready",
+        async () => (JSON.parse((await tree.sh(list)).stdout) as Host[]).some(up),
+        60_000,
+      );
+      // Whoever has that account decides what the hub does, not what systemd starts.
+      expect(await tree.ok(["stat", "-c", "%U", `${data}/bin`, `${data}/launchpad`])).toBe("root\nada\n");
+      expect((await install("0.1.0")).code).toBe(0);
+      expect((await pids()).hub).toBe(pid);
+
+      const gone = await tree.exec(["sh", "/releases/0.1.0/install.sh", "--uninstall", "--purge"], {
+        timeout: 100_000,
+      });
+      expect(gone.code).toBe(0);
+      expect(await tree.ok(["cat", "/home/ada/notes"])).toBe("mine\n");
+      expect((await tree.sh("id -un ada; pgrep -a cocalc")).stdout).toBe("ada\n");
+      expect(await files()).toBe(before);
+    },
+    SLOW,
+  );
 });

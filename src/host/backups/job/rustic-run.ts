@@ -6,9 +6,10 @@ import { closeSync, existsSync, openSync, readSync, rmSync } from "node:fs";
 import { z } from "zod";
 import type { Progress } from "../../../contract/backup-job.ts";
 import { cleanEnv } from "../../../core/exec.ts";
+import { createTrafficWatch } from "./traffic.ts";
 
 const POLL_MS = 250;
-/** Longer than it takes ssh to give up a dead connection (60 s) and than the slowest single file's read. */
+/** Without progress, and without bytes on the line. Longer than it takes ssh to give up a dead connection (60 s). */
 const SILENCE_MS = 5 * 60_000;
 const KEPT_LINES = 100;
 const MAX_LINE = 1_000;
@@ -119,6 +120,9 @@ export async function runRustic(
     ended: undefined,
   };
   let moved = performance.now();
+  const traffic = createTrafficWatch(() => {
+    moved = performance.now();
+  });
   let lastBytes = -1;
   const tail = new LogTail(options.log);
   const readLog = (last: boolean) => {
@@ -133,6 +137,7 @@ export async function runRustic(
   };
   const timer = setInterval(() => {
     readLog(false);
+    void traffic.tick();
     if (options.endAtError && run.errors.length > 0) end("error");
     else if (performance.now() - moved > (options.silenceMs ?? SILENCE_MS)) end("silence");
   }, POLL_MS);
@@ -163,9 +168,12 @@ export async function runRustic(
     if (bytes_done !== undefined && bytes_done !== lastBytes) {
       lastBytes = bytes_done;
       moved = performance.now();
+      traffic.moved();
     }
+    const over =
+      traffic.since > 0 ? `; ${(traffic.since / 2 ** 20).toFixed(1)} MiB more over the line` : "";
     options.onProgress({
-      phase: options.phase,
+      phase: `${options.phase}${over}`,
       ...(bytes_done === undefined ? {} : { bytes: bytes_done }),
       ...(files_done === undefined ? {} : { files: files_done }),
       ...(percent_done === undefined ? {} : { percent: percent_done }),
