@@ -21,6 +21,8 @@ import type { Vm } from "../fixtures/vm.ts";
 
 const UEFI = existsSync("/usr/share/OVMF/OVMF_CODE_4M.fd");
 const MIB = 2 ** 20;
+/** Not the one that QEMU's DHCP gives. */
+const STATIC = "10.0.2.77";
 const NO_FAILURE = "systemctl --failed --no-legend --plain";
 
 describe.skipIf(whyNotLong !== undefined)(
@@ -38,11 +40,12 @@ describe.skipIf(whyNotLong !== undefined)(
         cpu: "Nehalem",
         uefi: UEFI,
         uuid,
+        address: STATIC,
         seed: {
           "meta-data": "instance-id: one\n",
           "cocalc.yaml": [
             "hostname: lab1",
-            "address: 10.0.2.77/24",
+            `address: ${STATIC}/24`,
             "gateway: 10.0.2.2",
             "dns: 10.0.2.3",
             "public_host: cocalc.example.org",
@@ -60,7 +63,7 @@ describe.skipIf(whyNotLong !== undefined)(
         const token = await setupToken(vm);
         console.log(`${UEFI ? "UEFI, " : ""}Nehalem, seed: address and token after ${vm.seconds()} s`);
         shown = await consoleWithKeys(vm);
-        expect(shown).toContain(`https://10.0.2.77:9200/setup#token=${token}&email=ada@example.org`);
+        expect(shown).toContain(`https://${STATIC}:9200/setup#token=${token}&email=ada@example.org`);
         hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
         expect(await vm.ok("hostname")).toBe("lab1\n");
         expect(await vm.ok("systemctl show -p Environment cocalc-hub")).toContain(
@@ -184,6 +187,7 @@ describe.skipIf(whyNotLong !== undefined)(
         const other = await lab.make({
           image: vm.disk,
           ports: { 9200: lab.port + 2, 22: lab.port + 3 },
+          address: STATIC,
           uuid: "99999999-2222-4333-8444-555555555555",
         });
         await other.powerOn();

@@ -99,7 +99,6 @@ export async function runRustic(
     /** A restore goes on after an error of one file, and says so. */
     endAtError: boolean;
     retriesHelp: boolean;
-    silenceMs?: number;
   },
 ): Promise<RusticRun> {
   rmSync(options.log, { force: true });
@@ -123,7 +122,16 @@ export async function runRustic(
   const traffic = createTrafficWatch(() => {
     moved = performance.now();
   });
-  let lastBytes = -1;
+  let last: z.output<typeof statusSchema> | undefined;
+  const tell = () => {
+    const over = traffic.since > 0 ? `; ${(traffic.since / 2 ** 20).toFixed(1)} MiB more over the line` : "";
+    options.onProgress({
+      phase: `${options.phase}${over}`,
+      ...(last?.bytes_done === undefined ? {} : { bytes: last.bytes_done }),
+      ...(last?.files_done === undefined ? {} : { files: last.files_done }),
+      ...(last?.percent_done === undefined ? {} : { percent: last.percent_done }),
+    });
+  };
   const tail = new LogTail(options.log);
   const readLog = (last: boolean) => {
     const { warnings, errors } = splitLog(tail.next(last), options.retriesHelp);
@@ -137,9 +145,9 @@ export async function runRustic(
   };
   const timer = setInterval(() => {
     readLog(false);
-    void traffic.tick();
+    void traffic.tick().then((looked) => looked && tell());
     if (options.endAtError && run.errors.length > 0) end("error");
-    else if (performance.now() - moved > (options.silenceMs ?? SILENCE_MS)) end("silence");
+    else if (performance.now() - moved > SILENCE_MS) end("silence");
   }, POLL_MS);
   const stderr = new Response(proc.stderr).text();
   let rest = "";
@@ -164,20 +172,12 @@ export async function runRustic(
         run.summary = value as Record<string, unknown>;
       return;
     }
-    const { bytes_done, files_done, percent_done } = status.data;
-    if (bytes_done !== undefined && bytes_done !== lastBytes) {
-      lastBytes = bytes_done;
+    if (status.data.bytes_done !== undefined && status.data.bytes_done !== last?.bytes_done) {
       moved = performance.now();
       traffic.moved();
     }
-    const over =
-      traffic.since > 0 ? `; ${(traffic.since / 2 ** 20).toFixed(1)} MiB more over the line` : "";
-    options.onProgress({
-      phase: `${options.phase}${over}`,
-      ...(bytes_done === undefined ? {} : { bytes: bytes_done }),
-      ...(files_done === undefined ? {} : { files: files_done }),
-      ...(percent_done === undefined ? {} : { percent: percent_done }),
-    });
+    last = status.data;
+    tell();
   }
   run.code = await proc.exited;
   clearInterval(timer);

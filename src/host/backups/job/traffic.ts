@@ -45,23 +45,25 @@ export function createTrafficWatch(onMove: () => void, look: () => Promise<numbe
     get since() {
       return since;
     },
-    /** To be called now and then. */
-    async tick(now = performance.now()): Promise<void> {
-      if (looking || now - told < QUIET_MS || now - looked < LOOK_MS) return;
+    /** To be called now and then; true when it looked, so that `since` may be another. */
+    async tick(now = performance.now()): Promise<boolean> {
+      if (looking || now - told < QUIET_MS || now - looked < LOOK_MS) return false;
       looking = true;
       looked = now;
       const bytes = await look();
       looking = false;
-      if (bytes === undefined) return;
+      if (bytes === undefined) return false;
       // A connection that ended takes its count along.
       if (first === undefined || bytes < counted) {
         first = bytes - since;
         counted = bytes;
       }
       since = bytes - first;
-      if (bytes - counted < MOVES_BYTES) return;
-      counted = bytes;
-      onMove();
+      if (bytes - counted >= MOVES_BYTES) {
+        counted = bytes;
+        onMove();
+      }
+      return true;
     },
   };
 }
