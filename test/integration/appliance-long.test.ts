@@ -130,7 +130,7 @@ describe.skipIf(whyNotLong !== undefined)(
           await vm.ok(`find /sys/fs/cgroup -name memory.max -exec grep -lx ${512 * MIB} {} + | wc -l`),
         ).not.toBe("0\n");
       },
-      SLOW,
+      3 * SLOW,
     );
 
     test(

@@ -18,6 +18,7 @@ const standard: UnitOptions = {
 };
 const cases: Record<string, UnitOptions> = {
   hub: standard,
+  "hub-of-a-person": { ...standard, hubUser: "ada", hubRoot: "/home/ada/.local/share/cocalc" },
   "host-of-a-person": {
     ...standard,
     roles: ["host"],

@@ -69,9 +69,11 @@ const TEMPLATES: { name: string; text: string; needs: readonly Role[] }[] = [
 const PLAIN = /^[A-Za-z0-9_./:@+-]+$/;
 
 /** `ProtectHome=yes` hides /home, /root and /run/user; state that lies there is bound back, and nothing else. */
-function home(root: string, dir: string): string {
-  if (!/^\/(home|root|run\/user)\//.test(`${root}/`)) return "ProtectHome=yes";
-  return [`ProtectHome=tmpfs`, `BindPaths=${dir}`, `BindReadOnlyPaths=${root}/bin`].join("\n");
+function home(...places: { root: string; dir: string }[]): string {
+  const hidden = places.filter(({ root }) => /^\/(home|root|run\/user)\//.test(`${root}/`));
+  if (hidden.length === 0) return "ProtectHome=yes";
+  const bound = hidden.map(({ root, dir }) => `BindPaths=${dir}\nBindReadOnlyPaths=${root}/bin`);
+  return ["ProtectHome=tmpfs", ...bound].join("\n");
 }
 
 /** Name and text of every unit for these roles. Errors: `units.unsafe-value`. */
@@ -79,6 +81,10 @@ export function renderUnits(options: UnitOptions): { name: string; text: string 
   const { hubRoot, hostRoot } = options;
   const hubDir = `${hubRoot}/launchpad`;
   const hostDir = `${hostRoot}/project-host`;
+  const [hub, host] = [
+    { root: hubRoot, dir: hubDir },
+    { root: hostRoot, dir: hostDir },
+  ];
   const port = `--base-port ${options.basePort}`;
   const values: Record<string, string> = {
     HUB_USER: options.hubUser,
@@ -91,14 +97,15 @@ export function renderUnits(options: UnitOptions): { name: string; text: string 
       `COCALC_PRODUCT=${options.product}`,
       ...(options.publicHost ? [`COCALC_PUBLIC_HOST=${options.publicHost}`] : []),
     ].join(" "),
-    HUB_HOME: home(hubRoot, hubDir),
+    HUB_HOME: home(hub),
     HOST_USER: options.hostUser,
     HOST_GROUP: options.hostUser,
     HOST_ROOT: hostRoot,
     HOST_DIR: hostDir,
     HOST_BIN: `${hostRoot}/bin/current`,
     HOST_FLAGS: `--data-dir ${hostRoot} ${port}`,
-    HOST_HOME: home(hostRoot, hostDir),
+    HOST_HOME: home(host),
+    BOTH_HOMES: home(hub, host),
     POOL: `${hostDir}/storage/pool`,
     HELPER_ROOT: options.helperRoot,
     HELPER_BIN: `${options.helperRoot}/current`,
