@@ -28,11 +28,12 @@ describe.skipIf(WHY !== undefined)("a restore over a slow line (needs root: name
   let net: NatLab;
   let joined: Joined;
   let project: Project;
-  const dataDir = mkdtempSync(join(tmpdir(), "cc-slow-"));
+  let dataDir = "";
   const toMachine = (...argv: string[]) =>
     execOk(["ip", "netns", "exec", net.router, "tc", "qdisc", ...argv]);
 
   beforeAll(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), "cc-slow-"));
     chmodSync(dataDir, 0o755);
     net = await makeNatLab();
     lab = await openBackupLab();
@@ -45,7 +46,7 @@ describe.skipIf(WHY !== undefined)("a restore over a slow line (needs root: name
   afterAll(async () => {
     await joined?.end();
     await lab?.hub.stop();
-    await removeDataDir(dataDir);
+    if (dataDir) await removeDataDir(dataDir);
     await net?.destroy();
   }, SLOW);
 
