@@ -1,4 +1,5 @@
 /** Who this hub is: its id, its keys, the names it is reached by, and what it shows on its doors. */
+
 import { join } from "node:path";
 import type { Config } from "../core/config.ts";
 import { execOk } from "../core/exec.ts";
@@ -6,6 +7,7 @@ import type { HubPaths } from "../core/paths.ts";
 import type { Ports } from "../core/ports.ts";
 import { loadOrCreateSecret, masterKey } from "../core/secrets.ts";
 import { fingerprint, loadOrCreateKeyPair } from "../core/ssh-keys.ts";
+import { urlHost } from "../core/url-host.ts";
 import type { HubIdentity } from "./hosts/join-tokens.ts";
 import type { Events } from "./live/events.ts";
 import { hostsFor } from "./server/doors.ts";
@@ -75,7 +77,7 @@ export async function createIdentity(deps: {
       ...[...hostsFor(LOOPBACK, ports.loopbackUi)].map((host) => `http://${host}`),
     ],
     /** Of the UI, for other machines; the best first. */
-    lanUrls: () => names().map((name) => `https://${name.includes(":") ? `[${name}]` : name}:${ports.https}`),
+    lanUrls: () => names().map((name) => `https://${urlHost(name)}:${ports.https}`),
   };
 }
 

@@ -1,39 +1,23 @@
 /** A file in a real agent that goes away, or whose agent, page or network breaks, while people edit it: nothing that anybody typed is lost. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
 import * as Y from "yjs";
 import { EDIT_FRAME, encodeEditFrame } from "../../src/contract/editing/frames.ts";
 import { callProject, openProject } from "../../src/contract/project-client.ts";
 import { MAX_EDIT_BYTES } from "../../src/contract/project-services.ts";
-import { CodedError } from "../../src/core/errors.ts";
-import { type AgentLab, startAgent } from "../fixtures/agent-lab.ts";
-import { browserStore, editPages } from "../fixtures/edit-page.ts";
+import { browserStore } from "../fixtures/edit-page.ts";
+import { editingLab } from "../fixtures/editing-lab.ts";
 
 setDefaultTimeout(90_000);
-let lab: AgentLab;
-const at = (path: string) => join(lab.home, path);
-const onDisk = (path: string) => readFileSync(at(path), "utf8");
-
-beforeAll(async () => {
-  lab = await startAgent();
-});
-afterAll(async () => {
-  for (const link of links) link.close();
-  await lab.stop();
-});
-
-const { page, until, ready, saved, links } = editPages(() => lab);
-const codeOf = (error: unknown) => (error instanceof CodedError ? error.code : error);
+const { lab, at, onDisk, page, until, ready, saved, codeOf } = editingLab();
 
 describe("when it goes away", () => {
   test("somebody's rename or move is told to the others, and what all typed is in the file", async () => {
@@ -44,11 +28,11 @@ describe("when it goes away", () => {
     await Promise.all([ready(ada), ready(ben)]);
     ada.type("text", "text, typed just before");
     await until("it is kept", () => ada.state().unkept === 0);
-    await callProject(ben.peer(), lab.project_id, "files.rename", { from: "shelf", to: "board" });
+    await callProject(ben.peer(), lab().project_id, "files.rename", { from: "shelf", to: "board" });
     await until("both are told", () => [ada, ben].every((one) => one.moved.at(-1) === "board/a.txt"));
     ben.type("text", "a text");
     await until("it is kept", () => ben.state().unkept === 0);
-    const move = await openProject(ben.peer(), lab.project_id, "files.copy", {
+    const move = await openProject(ben.peer(), lab().project_id, "files.copy", {
       from: ["board/a.txt"],
       to: "attic",
       move: true,
@@ -65,15 +49,17 @@ describe("when it goes away", () => {
     writeFileSync(at("open/b.txt"), "for all\n");
     const ada = page("open/b.txt");
     await ready(ada);
-    const stream = await lab.browser("Vic").openStream(`project.${lab.project_id}.shared.edit`, {
-      path: "open/b.txt",
-      client: 9,
-      roots: ["open"],
-    });
+    const stream = await lab()
+      .browser("Vic")
+      .openStream(`project.${lab().project_id}.shared.edit`, {
+        path: "open/b.txt",
+        client: 9,
+        roots: ["open"],
+      });
     const ended = new Promise((resolve) => stream.onClose(resolve));
     stream.onData(() => {});
     stream.onEnd(() => stream.end());
-    await callProject(ada.peer(), lab.project_id, "files.rename", { from: "open/b.txt", to: "closed.txt" });
+    await callProject(ada.peer(), lab().project_id, "files.rename", { from: "open/b.txt", to: "closed.txt" });
     await ended;
     await until("Ada is told", () => ada.moved.at(-1) === "closed.txt");
   });
@@ -85,13 +71,13 @@ describe("when it goes away", () => {
     await ready(ada);
     ada.type("old", "new");
     await until("it is kept", () => ada.state().unkept === 0);
-    const { trashed } = await callProject(ada.peer(), lab.project_id, "files.trash", { paths: ["bin"] });
+    const { trashed } = await callProject(ada.peer(), lab().project_id, "files.trash", { paths: ["bin"] });
     await until("it is said", () => ada.state().gone);
     ada.link.save(true);
     await until("it is there again", () => existsSync(at("bin/c.txt")) && onDisk("bin/c.txt") === "new\n");
     rmSync(at("bin"), { recursive: true });
     const trash_ids = trashed.map((one) => one.trash_id);
-    await callProject(ada.peer(), lab.project_id, "files.trash.restore", { trash_ids });
+    await callProject(ada.peer(), lab().project_id, "files.trash.restore", { trash_ids });
     expect(onDisk("bin/c.txt")).toBe("new\n");
   });
 
@@ -122,7 +108,7 @@ describe("when it goes away", () => {
     ada.offline(true);
     await until("it is noticed", () => !ada.state().live);
     ada.type("text", "text, typed offline");
-    await lab.restart("SIGTERM", () => rmSync(at("left.txt")));
+    await lab().restart("SIGTERM", () => rmSync(at("left.txt")));
     ada.offline(false);
     await until("it is said", () => codeOf(ada.state().error) === "file.not-found");
     await ada.link.makeAnew();
@@ -177,7 +163,7 @@ describe("when something breaks", () => {
     ada.type("safe", "safe and kept");
     await until("it is kept", () => ada.state().unkept === 0);
     ada.link.close();
-    await lab.restart("SIGKILL");
+    await lab().restart("SIGKILL");
     await until("it is written", () => onDisk("killed.txt") === "safe and kept\n");
   });
 
@@ -190,7 +176,7 @@ describe("when something breaks", () => {
     ben.type("base", "b1 base");
     await until("they agree", () => ada.link.text === ben.link.text && /b1 base a1/.test(ada.link.text));
     ada.type("a1", "a1 a2");
-    await lab.restart("SIGKILL", () => {
+    await lab().restart("SIGKILL", () => {
       ada.offline(true);
       ben.offline(true);
       idle.offline(true);
@@ -215,7 +201,7 @@ describe("when something breaks", () => {
     await ready(ada);
     ada.type("last", "last word");
     await until("it is kept", () => ada.state().unkept === 0);
-    await lab.restart("SIGTERM", () => expect(onDisk("tidy/last.txt")).toBe("last word\n"));
+    await lab().restart("SIGTERM", () => expect(onDisk("tidy/last.txt")).toBe("last word\n"));
     expect(readdirSync(at("tidy"))).toEqual(["last.txt"]);
     ada.offline(true);
     ada.offline(false);
@@ -229,7 +215,7 @@ describe("when something breaks", () => {
     await ready(ada);
     ada.type("one", "one!");
     await saved(ada);
-    await lab.restart("SIGTERM", () => {
+    await lab().restart("SIGTERM", () => {
       ada.offline(true);
       ada.type("two", "two, offline");
       rmSync(at(".local/share/cocalc/editing"), { recursive: true, force: true });
@@ -249,7 +235,7 @@ describe("bad input", () => {
     mkdirSync(at("folder"));
     const open = async (path: string) => {
       try {
-        await openProject(lab.browser(), lab.project_id, "files.edit", { path, client: 1 });
+        await openProject(lab().browser(), lab().project_id, "files.edit", { path, client: 1 });
       } catch (error) {
         return codeOf(error);
       }
@@ -266,7 +252,7 @@ describe("bad input", () => {
     const ada = page("hostile.txt");
     await ready(ada);
     const send = async (bytes: Uint8Array, have?: { doc_id: string; vector: string }) => {
-      const { stream } = await openProject(lab.browser(), lab.project_id, "files.edit", {
+      const { stream } = await openProject(lab().browser(), lab().project_id, "files.edit", {
         path: "hostile.txt",
         client: 5,
         ...(have ? { have } : {}),

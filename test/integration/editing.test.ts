@@ -1,5 +1,5 @@
 /** People editing one file in a real agent, each with the page's own half of it: what anybody typed or wrote is there in the end. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   appendFileSync,
   chmodSync,
@@ -8,7 +8,6 @@ import {
   linkSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,31 +15,16 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
 import * as Y from "yjs";
 import { EDIT_FRAME, encodeEditFrame } from "../../src/contract/editing/frames.ts";
 import { callProject, openProject } from "../../src/contract/project-client.ts";
 import { asViewer, sharedStreams } from "../../src/contract/project-services/shared.ts";
-import { CodedError } from "../../src/core/errors.ts";
 import { EditLink } from "../../src/web/project/editing/edit-link.ts";
-import { type AgentLab, startAgent } from "../fixtures/agent-lab.ts";
-import { browserStore, type EditPage, editPages } from "../fixtures/edit-page.ts";
+import { browserStore, type EditPage } from "../fixtures/edit-page.ts";
+import { editingLab } from "../fixtures/editing-lab.ts";
 
 setDefaultTimeout(90_000);
-let lab: AgentLab;
-const at = (path: string) => join(lab.home, path);
-const onDisk = (path: string) => readFileSync(at(path), "utf8");
-
-beforeAll(async () => {
-  lab = await startAgent();
-});
-afterAll(async () => {
-  for (const link of links) link.close();
-  await lab.stop();
-});
-
-const { page, until, ready, saved, links } = editPages(() => lab);
-const codeOf = (error: unknown) => (error instanceof CodedError ? error.code : error);
+const { lab, at, onDisk, page, until, ready, saved, codeOf, links } = editingLab();
 
 describe("together", () => {
   test("two type at the same time; both see all of it, and so does the disk", async () => {
@@ -93,9 +77,9 @@ describe("together", () => {
     await Promise.all([ready(ada), ready(ben)]);
     const names = (one: EditPage) => [...one.cursors().getStates().values()].map(({ user }) => user.name);
     await until("they see each other", () => names(ada).join() === "Ben" && names(ben).join() === "Ada");
-    const peer = lab.browser("Mallory");
+    const peer = lab().browser("Mallory");
     const claim = { account_id: "Ben", name: "Ben" };
-    const stream = await peer.openStream(`project.${lab.project_id}.files.edit`, {
+    const stream = await peer.openStream(`project.${lab().project_id}.files.edit`, {
       path: "lies.txt",
       client: ben.doc().clientID,
       person: claim,
@@ -131,7 +115,7 @@ describe("together", () => {
     const seen = () => [...ada.cursors().getStates().values()].map(({ user }) => user.name);
     await until("Ada sees Ben", () => seen().join() === "Ben");
     const open = async () => {
-      const line = await openProject(lab.browser("Cy"), lab.project_id, "files.edit", {
+      const line = await openProject(lab().browser("Cy"), lab().project_id, "files.edit", {
         path: "again.txt",
         client: 7,
       });
@@ -187,7 +171,7 @@ describe("together", () => {
     writeFileSync(at("course/task.md"), "Read chapter one\n");
     const ada = page("course/task.md");
     await ready(ada);
-    const peer = lab.browser();
+    const peer = lab().browser();
     const { roots: _, ...params } = { path: "course/task.md", client: 77, roots: ["course"] };
     // What its host does with it: the marked folders beside the question.
     const viewer = asViewer({
@@ -202,7 +186,7 @@ describe("together", () => {
     });
     const watching = new EditLink({
       caller: viewer,
-      projectId: lab.project_id,
+      projectId: lab().project_id,
       path: params.path,
       watching: true,
       storage: browserStore(),
@@ -214,7 +198,7 @@ describe("together", () => {
     expect(watching.state.writable).toBe(false);
     ada.type("one", "two");
     await until("the viewer sees it", () => watching.text === "Read chapter two\n");
-    const { stream } = await openProject(viewer, lab.project_id, "files.edit", params);
+    const { stream } = await openProject(viewer, lab().project_id, "files.edit", params);
     const theirs = new Y.Doc();
     theirs.getText("text").insert(0, "defaced");
     await stream.write(encodeEditFrame(EDIT_FRAME.UPDATE, Y.encodeStateAsUpdate(theirs)));
@@ -222,7 +206,7 @@ describe("together", () => {
     ada.type("Read", "Please read");
     await saved(ada);
     expect(onDisk("course/task.md")).toBe("Please read chapter two\n");
-    const outside = openProject(viewer, lab.project_id, "files.edit", { path: "two.txt", client: 1 });
+    const outside = openProject(viewer, lab().project_id, "files.edit", { path: "two.txt", client: 1 });
     expect(await outside.then(() => "opened", codeOf)).toBe("file.not-found");
   });
 });
@@ -307,7 +291,7 @@ describe("with other programs", () => {
     const ada = page("old/a.txt");
     await ready(ada);
     ada.type("text", "typed just before");
-    await callProject(ada.peer(), lab.project_id, "files.rename", { from: "old", to: "new" });
+    await callProject(ada.peer(), lab().project_id, "files.rename", { from: "old", to: "new" });
     const ben = page("new/a.txt", { name: "Ben" });
     await ready(ben);
     await until("he has it", () => ben.link.text === "typed just before\n");

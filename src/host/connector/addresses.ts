@@ -19,6 +19,17 @@ export function listening(addresses: readonly string[], port: number): Promise<s
   return probeAll(addresses, port, "");
 }
 
+/** Those first where something takes a connection to one of the ports: each of the rest may cost a time-out. */
+export async function likelyFirst(
+  addresses: readonly string[],
+  ports: readonly number[],
+): Promise<readonly string[]> {
+  if (addresses.length < 2) return addresses;
+  const up = await Promise.all(ports.map((port) => listening(addresses, port)));
+  const answers = (address: string) => up.some((some) => some.includes(address));
+  return [...addresses.filter(answers), ...addresses.filter((address) => !answers(address))];
+}
+
 async function probeAll(addresses: readonly string[], port: number, banner: string): Promise<string[]> {
   const up = new Set<string>();
   const attempts = addresses.map((address) => probe(address, port, banner));

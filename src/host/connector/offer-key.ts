@@ -1,11 +1,14 @@
 /** Shows this machine's key to a hub that refuses it: its folder may have been lost, or the machine set up anew. */
+
 import { signAssertion } from "../../contract/grants.ts";
 import { type OfferKey, offerKeyReplySchema } from "../../contract/join-token.ts";
 import { problemSchema } from "../../contract/problem.ts";
 import { messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { fingerprint, type KeyPair } from "../../core/ssh-keys.ts";
+import { urlHost } from "../../core/url-host.ts";
 import type { HostState } from "../state.ts";
+import { likelyFirst } from "./addresses.ts";
 import type { TunnelEnd } from "./tunnel.ts";
 
 const log = logger("connector");
@@ -22,10 +25,9 @@ export async function offerKey(state: HostState, key: KeyPair): Promise<TunnelEn
       { key: key.privateKey as never, hubId: state.hub_id, hostId: state.host_id },
     ),
   };
-  for (const address of state.addresses) {
-    const host = address.includes(":") ? `[${address}]` : address;
+  for (const address of await likelyFirst(state.addresses, [state.https_port])) {
     try {
-      const response = await fetch(`https://${host}:${state.https_port}/offer-key`, {
+      const response = await fetch(`https://${urlHost(address)}:${state.https_port}/offer-key`, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),

@@ -116,7 +116,7 @@ export class BackupJobs {
     const job = this.#jobs.get(jobId);
     if (!job) return { state: "unknown", progress: null, result: null, problem: null };
     job.asked = performance.now();
-    if (waitMs > 0 && job.ended === undefined) await within(job.done, waitMs);
+    if (waitMs > 0 && job.ended === undefined) await Promise.race([job.done, Bun.sleep(waitMs)]);
     const { progress, result, problem } = job;
     return { state: job.ended === undefined ? "running" : "ended", progress, result, problem };
   }
@@ -325,14 +325,4 @@ export class BackupJobs {
     clearInterval(this.#timer);
     for (const job of this.#jobs.values()) job.proc?.kill("SIGKILL");
   }
-}
-
-/** Resolves when it is done, or after so many milliseconds. */
-async function within(done: Promise<void>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([done, late]);
-  clearTimeout(timer);
 }

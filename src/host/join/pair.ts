@@ -20,7 +20,7 @@ import { exec } from "../../core/exec.ts";
 import { deriveKeyPair, encodePrivateKey, fingerprint, type KeyPair } from "../../core/ssh-keys.ts";
 import { writeFileAtomic } from "../../core/state-file.ts";
 import { VERSION } from "../../core/version.ts";
-import { listening, shownHostKey } from "../connector/addresses.ts";
+import { likelyFirst, shownHostKey } from "../connector/addresses.ts";
 import { machineFacts } from "../report/facts.ts";
 
 const CONNECT_TIMEOUT_MS = 8_000;
@@ -44,7 +44,7 @@ export async function pair(
     version: VERSION,
   };
   const tried: string[] = [];
-  for (const address of await likelyFirst(token)) {
+  for (const address of await likelyFirst(token.addresses, [token.https_port, token.sshd_port])) {
     for (const way of options.sshOnly ? (["ssh"] as const) : (["https", "ssh"] as const)) {
       try {
         const text =
@@ -66,14 +66,6 @@ export async function pair(
     fix: `Open ports ${token.https_port} and ${token.sshd_port} on the hub's firewall, or set public_host in its settings to a name this machine can reach.`,
     exit: EX.UNAVAILABLE,
   });
-}
-
-/** A hub has several addresses, and most may lead nowhere from here, each a time-out long. */
-async function likelyFirst({ addresses, https_port, sshd_port }: JoinTokenContent): Promise<string[]> {
-  if (addresses.length < 2) return addresses;
-  const up = await Promise.all([https_port, sshd_port].map((port) => listening(addresses, port)));
-  const answers = (address: string) => up.some((some) => some.includes(address));
-  return [...addresses.filter(answers), ...addresses.filter((address) => !answers(address))];
 }
 
 function refusal(text: string): CodedError {

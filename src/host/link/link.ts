@@ -16,8 +16,8 @@ import { machinesPort } from "../../core/ports.ts";
 import type { KeyPair } from "../../core/ssh-keys.ts";
 import { listening } from "../connector/addresses.ts";
 import type { HostState } from "../state.ts";
+import { createEndpoints } from "./endpoints.ts";
 import { readConnectorState, watchTunnel } from "./tunnel-report.ts";
-import { createWays } from "./ways.ts";
 
 const log = logger("link");
 /** Shorter than the default: a host that lost its network must notice within half a minute. */
@@ -52,7 +52,7 @@ export function createHubLink(options: {
 }): HubLink {
   const { state } = options;
   const tls = { ca: state.ca_pem, checkServerIdentity: () => undefined };
-  const ways = createWays({
+  const endpoints = createEndpoints({
     direct: () => ({ addresses: state.addresses, port: state.https_port }),
     // That one has a certificate of the CA we pin whatever the hub shows to people.
     loopback: () => (state.kind === "local" ? machinesPort(state.https_port) : options.tunnelledHub),
@@ -81,7 +81,7 @@ export function createHubLink(options: {
   }
 
   const client: ConatClient = connect({
-    url: async () => `${state.plain ? "ws" : "wss"}://${await ways.next()}/conat`,
+    url: async () => `${state.plain ? "ws" : "wss"}://${await endpoints.next()}/conat`,
     headers: async () => ({ authorization: await bearer() }),
     tls,
     heartbeat: HEARTBEAT,
@@ -91,15 +91,15 @@ export function createHubLink(options: {
     },
     onState(now) {
       if (now.state === "waiting") {
-        ways.failed();
+        endpoints.failed();
         log.warn("no control link", {
           why: now.problem?.why ?? now.problem?.title,
           problem: readConnectorState(options.paths.connectorState)?.problem?.code,
         });
       }
       if (now.state !== "connected") return;
-      ways.worked();
-      log.info("control link up", { hub: ways.current });
+      endpoints.succeeded();
+      log.info("control link up", { hub: endpoints.current });
       refresh()
         .then((reply) => options.onHello(reply))
         .catch((error: unknown) => log.warn("hello failed", { why: String(error) }));
@@ -133,7 +133,7 @@ export function createHubLink(options: {
     isConnected: () => client.state.state === "connected",
     async hubRequest(path) {
       return {
-        url: `${state.plain ? "http" : "https"}://${ways.current}${path}`,
+        url: `${state.plain ? "http" : "https"}://${endpoints.current}${path}`,
         init: { headers: { authorization: await bearer() }, tls } as RequestInit,
       };
     },

@@ -11,11 +11,11 @@ import { logger } from "../../core/log.ts";
 import type { Helper } from "../helper/client.ts";
 import { systemChanged } from "../images/system-changed.ts";
 import type { Agents } from "../proxy/host-http.ts";
-import { countDeath, keepsDying, MAX_DEATHS, tryAgain } from "./again.ts";
 import { attachAgent, detachAgent, peerOf, socketOf, streamOf } from "./agent-link.ts";
 import { projectAgents } from "./agents.ts";
 import { type Entry, newEntry } from "./entry.ts";
 import type { ProjectRecords } from "./record.ts";
+import { countDeath, keepsDying, MAX_DEATHS, retryStart } from "./retries.ts";
 import { StartQueue } from "./start-queue.ts";
 
 const log = logger("projects");
@@ -47,8 +47,8 @@ export class ProjectManager {
       tell: (entry, change) => this.#tell(entry, change),
       start: async (entry) => {
         await this.#run(entry, () => this.#startNow(entry));
-        const again = entry.status.state === "failed" && tryAgain(entry);
-        if (again) this.#tell(entry, again);
+        const retry = entry.status.state === "failed" && retryStart(entry);
+        if (retry) this.#tell(entry, retry);
       },
     });
   }

@@ -1,5 +1,7 @@
 /** What a new virtual machine does at its first boot: fetches the installer from the hub by its pinned key, and joins. */
+
 import type { JoinTokenContent } from "../../contract/join-token.ts";
+import { urlHost } from "../../core/url-host.ts";
 import joinScript from "./join-vm.sh" with { type: "text" };
 
 /** User data of cloud-init. JSON is YAML, and needs no rules of quoting. */
@@ -11,9 +13,7 @@ export function userData(token: string, content: JoinTokenContent): string {
     encoding: "b64",
     content: Buffer.from(text).toString("base64"),
   });
-  const hubs = content.addresses.map(
-    (one) => `https://${one.includes(":") ? `[${one}]` : one}:${content.https_port}`,
-  );
+  const hubs = content.addresses.map((one) => `https://${urlHost(one)}:${content.https_port}`);
   return `#cloud-config\n${JSON.stringify(
     {
       package_update: true,

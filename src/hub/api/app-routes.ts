@@ -7,6 +7,7 @@ import {
   linkSchema,
   sharedChoiceSchema,
 } from "../../contract/api-apps.ts";
+import { urlHost } from "../../core/url-host.ts";
 import type { HubCore, HubFeature } from "../core.ts";
 import { type ApiEnv, body, callerOf, doc } from "./kit.ts";
 
@@ -51,11 +52,10 @@ export function appRoutes(core: HubCore): HubFeature {
             c.req.valid("json"),
           );
           const name = core.identity.addresses()[0] ?? "localhost";
-          const host = name.includes(":") ? `[${name}]` : name;
           return c.json(
             {
               ...link,
-              url: `https://${host}:${ports.apps}/link/${token}`,
+              url: `https://${urlHost(name)}:${ports.apps}/link/${token}`,
               loopback_url: `http://localhost:${ports.loopbackApps}/link/${token}`,
             },
             201,

@@ -1,9 +1,11 @@
 /** What an admin does with hosts, and what their sockets are granted. */
+
 import type { KeyObject } from "node:crypto";
 import type { Host, JoinToken, JoinTokenCreated } from "../../contract/api.ts";
 import { CONAT_GRANT_SECONDS, signGrant } from "../../contract/grants.ts";
 import { CodedError, EX } from "../../core/errors.ts";
 import { fingerprint } from "../../core/ssh-keys.ts";
+import { urlHost } from "../../core/url-host.ts";
 import { assertAdmin, type Caller, notFound } from "../accounts/caller.ts";
 import type { Audit } from "../audit/audit.ts";
 import type { ProjectStore } from "../projects/store.ts";
@@ -34,7 +36,7 @@ export function createHostService(deps: {
     await deps.keysChanged();
     const { identity } = deps;
     const address = identity.addresses()[0] ?? "127.0.0.1";
-    const script_url = `https://${address.includes(":") ? `[${address}]` : address}:${identity.https_port}/install.sh`;
+    const script_url = `https://${urlHost(address)}:${identity.https_port}/install.sh`;
     const pinned_pubkey = `sha256//${identity.tls_pin()}`;
     return {
       ...created,

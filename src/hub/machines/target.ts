@@ -1,5 +1,7 @@
 /** `user@host[:port]`, as an admin types it. */
+
 import { CodedError, EX } from "../../core/errors.ts";
+import { urlHost } from "../../core/url-host.ts";
 
 export interface Target {
   user: string;
@@ -40,5 +42,4 @@ export function parseTarget(text: string): Target {
   });
 }
 
-export const targetText = ({ user, host, port }: Target): string =>
-  `${user}@${host.includes(":") ? `[${host}]` : host}:${port}`;
+export const targetText = ({ user, host, port }: Target): string => `${user}@${urlHost(host)}:${port}`;

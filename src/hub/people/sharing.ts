@@ -1,6 +1,7 @@
 /** People in projects: their routes. */
 
 import { FixedWindow } from "../../core/fixed-window.ts";
+import { urlHost } from "../../core/url-host.ts";
 import { peopleRoutes } from "../api/people-routes.ts";
 import type { HubCore, HubFeature } from "../core.ts";
 import { createPeople } from "./people.ts";
@@ -19,7 +20,7 @@ export function createSharing(core: HubCore): HubFeature {
         async publicUrl() {
           const [name] = core.identity.addresses();
           if (name === undefined) return `http://localhost:${core.ports.loopbackUi}`;
-          return `https://${name.includes(":") ? `[${name}]` : name}:${core.ports.https}`;
+          return `https://${urlHost(name)}:${core.ports.https}`;
         },
       }),
   };

@@ -2,6 +2,7 @@
  * The sockets the hub listens on: HTTPS for the UI (base) and for project pages (base+2), plain HTTP for both on this
  * machine's loopback alone (base+3, base+4), and a unix socket for the local administrator.
  */
+
 import { chmodSync, rmSync } from "node:fs";
 import {
   createServer as createHttp,
@@ -15,6 +16,7 @@ import type { Duplex } from "node:stream";
 import { CodedError, EX, errnoOf, messageOf } from "../../core/errors.ts";
 import { logger } from "../../core/log.ts";
 import { type Ports, portInUse, SHARDS } from "../../core/ports.ts";
+import { urlHost } from "../../core/url-host.ts";
 import type { LiveTls } from "../tls/live-tls.ts";
 import type { Certificate } from "../tls/tls.ts";
 import type { Door } from "./judge.ts";
@@ -37,7 +39,7 @@ export interface DoorHandlers {
 
 /** `Host` values under which a door is reached: the port is left out where it is the scheme's own. */
 export function hostsFor(names: string[], port: number): Set<string> {
-  return new Set(names.map((name) => `${name.includes(":") ? `[${name}]` : name}:${port}`.toLowerCase()));
+  return new Set(names.map((name) => `${urlHost(name)}:${port}`.toLowerCase()));
 }
 
 /** By this name alone a request is for project pages, where one port serves both; the gateway judges it further. */

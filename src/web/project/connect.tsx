@@ -1,7 +1,9 @@
 /** How to get into the project over SSH: the exact command, who is let in, and the host key to compare. */
+
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { ProjectSsh } from "../../contract/api-ssh.ts";
+import { urlHost } from "../../core/url-host.ts";
 import { api, keys } from "../api.ts";
 import { CommandBlock, ErrorBlock, ProblemBlock } from "../components/blocks.tsx";
 import { KeyList } from "../components/ssh-keys.tsx";
@@ -31,7 +33,7 @@ function Ways({ told, projectId }: { told: ProjectSsh; projectId: string }): Rea
   const { gateway, user } = told;
   if (gateway === null) return <p>The project is on no host yet.</p>;
   const address = hubAddress(told);
-  const plain = address.includes(":") ? `[${address}]` : address;
+  const plain = urlHost(address);
   const port = gateway.port;
   return (
     <>

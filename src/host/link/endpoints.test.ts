@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { createWays } from "./ways.ts";
+import { createEndpoints } from "./endpoints.ts";
 
-function ways(addresses: string[], up: string[]) {
+function endpoints(addresses: string[], up: string[]) {
   const asked: string[][] = [];
-  const made = createWays({
+  const made = createEndpoints({
     direct: () => ({ addresses, port: 443 }),
     loopback: () => 9_204,
     answering: async (all) => {
@@ -24,33 +24,33 @@ function ways(addresses: string[], up: string[]) {
 const DOOR = "127.0.0.1:9204";
 
 test("addresses that lead nowhere cost no attempt; by turns with the door for machines", async () => {
-  const { attempts } = ways(["192.0.2.1", "10.0.0.1", "fd00::1"], ["10.0.0.1", "fd00::1"]);
+  const { attempts } = endpoints(["192.0.2.1", "10.0.0.1", "fd00::1"], ["10.0.0.1", "fd00::1"]);
   expect(await attempts(5)).toEqual(["10.0.0.1:443", DOOR, "[fd00::1]:443", DOOR, "10.0.0.1:443"]);
 });
 
 test("none answers: the door at once; one address alone is tried without asking", async () => {
-  expect(await ways(["192.0.2.1", "192.0.2.2"], []).attempts(2)).toEqual([DOOR, DOOR]);
-  const one = ways(["192.0.2.1"], []);
+  expect(await endpoints(["192.0.2.1", "192.0.2.2"], []).attempts(2)).toEqual([DOOR, DOOR]);
+  const one = endpoints(["192.0.2.1"], []);
   expect(await one.attempts(2)).toEqual(["192.0.2.1:443", DOOR]);
   expect(one.asked).toEqual([]);
 });
 
 test("what worked last goes first", async () => {
   const addresses = ["192.0.2.1", "10.0.0.1"];
-  const { made, attempts } = ways(addresses, ["10.0.0.1", "10.0.0.9"]);
+  const { made, attempts } = endpoints(addresses, ["10.0.0.1", "10.0.0.9"]);
   expect(await made.next()).toBe("10.0.0.1:443");
-  made.worked();
+  made.succeeded();
   expect(await attempts(3)).toEqual(["10.0.0.1:443", DOOR, "10.0.0.1:443"]);
   expect(await made.next()).toBe(DOOR);
-  made.worked();
+  made.succeeded();
   expect(await attempts(2)).toEqual([DOOR, "10.0.0.1:443"]);
 });
 
 test("what worked last is left alone once the hub no longer tells it", async () => {
   const addresses = ["192.0.2.1", "10.0.0.1"];
-  const { made, attempts } = ways(addresses, ["10.0.0.1", "10.0.0.9"]);
+  const { made, attempts } = endpoints(addresses, ["10.0.0.1", "10.0.0.9"]);
   await made.next();
-  made.worked();
+  made.succeeded();
   addresses[1] = "10.0.0.9";
   expect(await attempts(2)).toEqual(["10.0.0.9:443", DOOR]);
 });

@@ -4,7 +4,7 @@ import type { ProblemDetails } from "../../core/errors.ts";
 import type { Entry } from "./entry.ts";
 
 /** Milliseconds before each further try of a start that nobody waits for. */
-const AGAIN_MS = [5_000, 20_000, 60_000, 120_000];
+const RETRY_MS = [5_000, 20_000, 60_000, 120_000];
 /** Deaths in a row after which a project is failed rather than started again. */
 export const MAX_DEATHS = 5;
 /** A project that ran this long has not died “in a row”. */
@@ -14,8 +14,8 @@ const STABLE_MS = 60_000;
  * After a start that failed. One that a person asked for stays failed, and they are told why. One that comes with the
  * machine's own start, where much else is slow at the same time, is tried again: then this is what to tell meanwhile.
  */
-export function tryAgain(entry: Entry): Partial<ProjectStatus> | undefined {
-  const wait = AGAIN_MS[entry.failures];
+export function retryStart(entry: Entry): Partial<ProjectStatus> | undefined {
+  const wait = RETRY_MS[entry.failures];
   if (entry.asked || entry.record.desired !== "running" || wait === undefined) return undefined;
   entry.failures += 1;
   entry.notBefore = performance.now() + wait;

@@ -3,41 +3,43 @@
  * or at the end of the tunnel. A hub may tell many addresses that lead nowhere from here, each a time-out long: what
  * worked last goes first, then by turns whatever answers directly and the loopback.
  */
-export interface Ways {
+import { urlHost } from "../../core/url-host.ts";
+
+export interface Endpoints {
   /** `host:port` of the next attempt. */
   next(): Promise<string>;
   /** `host:port` of the last attempt. */
   readonly current: string;
-  worked(): void;
+  succeeded(): void;
   failed(): void;
 }
 
-export function createWays(options: {
+export function createEndpoints(options: {
   /** Asked before each attempt: the hub may tell others while the host runs. */
   direct: () => { addresses: readonly string[]; port: number };
   /** Port of the door for machines, on 127.0.0.1. */
   loopback: () => number;
   /** Those of the addresses where somebody answers now, in their order. */
   answering: (addresses: readonly string[], port: number) => Promise<string[]>;
-}): Ways {
+}): Endpoints {
   const door = () => `127.0.0.1:${options.loopback()}`;
-  const directWays = () => {
+  const directEndpoints = () => {
     const { addresses, port } = options.direct();
-    return addresses.map((address) => ({ address, way: hostPort(address, port) }));
+    return addresses.map((address) => ({ address, endpoint: `${urlHost(address)}:${port}` }));
   };
   let good: string | undefined;
   /** Failures since it last worked. */
   let failures = 0;
-  let current = directWays()[0]?.way ?? door();
+  let current = directEndpoints()[0]?.endpoint ?? door();
 
   async function choose(): Promise<string> {
-    const direct = directWays();
+    const direct = directEndpoints();
     if (failures === 0 && good !== undefined) {
-      if (good === door() || direct.some(({ way }) => way === good)) return good;
+      if (good === door() || direct.some(({ endpoint }) => endpoint === good)) return good;
     }
     const turn = good === door() ? failures - 1 : failures;
     if (turn % 2 === 1) return door();
-    if (direct.length <= 1) return direct[0]?.way ?? door();
+    if (direct.length <= 1) return direct[0]?.endpoint ?? door();
     const up = new Set(
       await options.answering(
         direct.map(({ address }) => address),
@@ -45,7 +47,7 @@ export function createWays(options: {
       ),
     );
     const there = direct.filter(({ address }) => up.has(address));
-    return there[Math.floor(turn / 2) % there.length]?.way ?? door();
+    return there[Math.floor(turn / 2) % there.length]?.endpoint ?? door();
   }
 
   return {
@@ -56,7 +58,7 @@ export function createWays(options: {
     get current() {
       return current;
     },
-    worked() {
+    succeeded() {
       good = current;
       failures = 0;
     },
@@ -64,8 +66,4 @@ export function createWays(options: {
       failures += 1;
     },
   };
-}
-
-function hostPort(address: string, port: number): string {
-  return `${address.includes(":") ? `[${address}]` : address}:${port}`;
 }
