@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { afterDashes, checkArgs, command, common, runCli } from "./cli.ts";
 import { CodedError } from "./errors.ts";
 
@@ -26,6 +26,21 @@ const run = (...argv: string[]) => runCli(root, argv, { version: "1", commit: "c
 test("what follows -- is left alone", async () => {
   expect(await run("project", "exec", "p1", "--json", "--", "ls", "--json", "-x")).toBe(0);
   expect(seen).toEqual({ id: "p1", json: true, rest: ["ls", "--json", "-x"] });
+});
+
+test("help names the whole command, and has no colours where nobody looks at it", async () => {
+  const written = spyOn(process.stdout, "write").mockReturnValue(true);
+  const terminal = process.stdout.isTTY;
+  try {
+    process.stdout.isTTY = false;
+    expect(await run("project", "exec", "--help")).toBe(0);
+    const text = String(written.mock.calls[0]?.[0]);
+    expect(text).toContain("USAGE tool project exec [OPTIONS] <ID>");
+    expect(text).toBe(Bun.stripANSI(text));
+  } finally {
+    process.stdout.isTTY = terminal;
+    written.mockRestore();
+  }
 });
 
 test("mistakes end with 64", async () => {

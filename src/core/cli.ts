@@ -148,6 +148,13 @@ export async function checkCommand(root: AnyCommand, argv: string[]): Promise<vo
   checkArgs(path.join(" "), rest, (await resolve(cmd.args)) ?? {});
 }
 
+/** citty colours it wherever it goes, and names the last word of the command alone. */
+async function help(cmd: AnyCommand, path: string[], to: { isTTY?: boolean }): Promise<string> {
+  const above = path.slice(0, -1).join(" ");
+  const text = await renderUsage(cmd, above === "" ? undefined : { meta: { name: above } });
+  return `${to.isTTY ? text : Bun.stripANSI(text)}\n`;
+}
+
 /** Runs the command that `argv` names; returns the exit status. */
 export async function runCli(
   root: AnyCommand,
@@ -166,11 +173,11 @@ export async function runCli(
     const { cmd, path, rest } = await walk(root, argv);
     const asked = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
     if (asked.includes("--help") || asked.includes("-h")) {
-      process.stdout.write(`${await renderUsage(cmd)}\n`);
+      process.stdout.write(await help(cmd, path, process.stdout));
       return EX.OK;
     }
     if (cmd.run === undefined) {
-      process.stderr.write(`${await renderUsage(cmd)}\n`);
+      process.stderr.write(await help(cmd, path, process.stderr));
       throw usage("missing-command", `${path.join(" ")} needs a command`, `See ${path.join(" ")} --help.`);
     }
     const defs = (await resolve(cmd.args)) ?? {};

@@ -54,8 +54,16 @@ export default function BackupsView(): ReactNode {
 }
 
 function Projects({ all }: { all: BackupsOverview }): ReactNode {
+  if (all.projects.length === 0) {
+    return (
+      <section className="bk-part" aria-label="Projects">
+        <h2>Projects</h2>
+        <p className="dim">No projects yet: there is nothing to back up.</p>
+      </section>
+    );
+  }
   return (
-    <section aria-label="Projects">
+    <section className="bk-part" aria-label="Projects">
       <h2>Projects</h2>
       <table className="list">
         <thead>
@@ -93,7 +101,7 @@ function Projects({ all }: { all: BackupsOverview }): ReactNode {
 
 function Repositories({ all }: { all: BackupsOverview }): ReactNode {
   return (
-    <section aria-label="Repositories">
+    <section className="bk-part" aria-label="Repositories">
       <h2>{all.isolation === "shared" ? "Repository" : "Repositories, one for each host"}</h2>
       {all.repositories.length === 0 ? <p className="dim">It is made with the first backup.</p> : null}
       {all.repositories.map((one) => (
@@ -122,7 +130,7 @@ function Repositories({ all }: { all: BackupsOverview }): ReactNode {
 
 function Drills({ all }: { all: BackupsOverview }): ReactNode {
   return (
-    <section aria-label="Restore drills">
+    <section className="bk-part" aria-label="Restore drills">
       <h2>Restore drills</h2>
       <table className="list">
         <thead>
