@@ -184,6 +184,8 @@ export const hostReportSchema = z.object({
     /** The rest of it; null from a host of an older version, or one without a helper. */
     pool: poolFactsSchema.nullable().default(null),
     health: poolHealthSchema.nullable().default(null),
+    /** Why its pool cannot be used: not mounted, another file system in its place. Then the sizes are of its directory. */
+    problem: problemSchema.nullable().default(null),
   }),
   runtime: z.object({
     kind: z.enum(["podman", "podman-rootless", "process", "none"]),

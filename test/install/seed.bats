@@ -22,6 +22,7 @@ dns: 192.168.1.1, 9.9.9.9
 ssh_key: ssh-ed25519 AAAAC3NzaC1 ada
 product: rocket
 public_host: cocalc.example.org
+storage_device: /dev/disk/by-id/virtio-projects
 admin_mail: ada@example.org
 END
   run "$seed"
@@ -29,7 +30,7 @@ END
   [ "$(cat "$COCALC_ROOT/etc/hostname")" = lab1 ]
   [ "$(cat "$COCALC_ROOT/etc/systemd/network/05-seed.network")" = "$(printf '[Match]\nName=enp1s0\n\n[Network]\nAddress=192.168.1.20/24\nGateway=192.168.1.1\nDNS=192.168.1.1\nDNS=9.9.9.9')" ]
   [ "$(cat "$COCALC_ROOT/root/.ssh/authorized_keys")" = "ssh-ed25519 AAAAC3NzaC1 ada" ]
-  [ "$(cat "$BATS_TEST_TMPDIR/asked")" = "--product rocket --public-host cocalc.example.org" ]
+  [ "$(cat "$BATS_TEST_TMPDIR/asked")" = "--product rocket --public-host cocalc.example.org --storage-device /dev/disk/by-id/virtio-projects" ]
   [ "$(cat "$COCALC_ROOT/var/lib/cocalc-seed/admin-mail")" = ada@example.org ]
 }
 
@@ -44,10 +45,10 @@ END
 }
 
 @test "what is not understood is told and left out; the rest counts" {
-  printf 'hostname: $(reboot)\npublic_host: "a b; rm"\nproduct: rocket\nssh_key: command="x" ssh-ed25519 AAAA\naddress: 300\n' >"$file"
+  printf 'hostname: $(reboot)\npublic_host: "a b; rm"\nproduct: rocket\nssh_key: command="x" ssh-ed25519 AAAA\naddress: 300\nstorage_device: vdb\n' >"$file"
   run "$seed"
   [ "$status" -eq 0 ]
-  for key in hostname public_host ssh_key address; do [[ "$output" == *"$key is not what it should be; left out"* ]]; done
+  for key in hostname public_host ssh_key address storage_device; do [[ "$output" == *"$key is not what it should be; left out"* ]]; done
   [ ! -e "$COCALC_ROOT/etc/hostname" ]
   [ ! -e "$COCALC_ROOT/root/.ssh" ]
   [ "$(cat "$BATS_TEST_TMPDIR/asked")" = "--product rocket" ]

@@ -25,6 +25,8 @@ import type { Vm } from "../fixtures/vm.ts";
 const REPO = resolve(import.meta.dir, "../..");
 /** Acknowledged writes of files and changes of the hub's before the cable is pulled. */
 const ENOUGH = 25;
+/** The characters of the first virtual terminal, as they are on the screen; a line that is too long goes on below. */
+const SCREEN = "cat /dev/vcs1";
 if (whyNoAppliance) console.error(`skipped: ${whyNoAppliance}`);
 
 describe.skipIf(whyNoAppliance !== undefined)("the appliance under QEMU", () => {
@@ -56,6 +58,7 @@ describe.skipIf(whyNoAppliance !== undefined)("the appliance under QEMU", () => 
       expect(shown).not.toMatch(/ordering cycle|Failed to start/i);
       hub = await lab.until("root's shell", async () => await browserOf(vm, lab.port), BOOT_MS);
       expect(await vm.ok("cat /run/issue.d/cocalc.issue")).toContain(`/setup#token=${token}`);
+      await lab.until("the screen shows it", async () => (await vm.ok(SCREEN)).includes(token), SLOW);
       expect((await hub.setup.status()).needed).toBe(true);
       // Hub, host and sshd, before there is a project.
       await lab.until("all is started", () => vm.ok("systemctl is-system-running"), BOOT_MS);

@@ -56,13 +56,17 @@ async function storage(helper: Helper, dir: string): Promise<HostReport["storage
     const pool = await helper.call("storage.facts", {});
     const health = await helper.call("storage.health", {});
     const { kind, total_bytes, free_bytes } = pool;
-    return { kind, total_bytes, free_bytes, quotas: pool.counted === "simple", pool, health };
-  } catch {
-    // Without a helper, or a pool that is not mounted: what the directory is on. Why is said by whoever needs it.
+    const quotas = pool.counted === "simple";
+    return { kind, total_bytes, free_bytes, quotas, pool, health, problem: null };
+  } catch (error) {
+    // Without a helper, or a pool that is not mounted: what the directory is on.
     const fs = await statfs(dir);
     const total_bytes = fs.blocks * fs.bsize;
     const free_bytes = fs.bavail * fs.bsize;
-    return { kind: "directory", total_bytes, free_bytes, quotas: false, pool: null, health: null };
+    const told = toProblem(error);
+    // That the helper does not answer is told of the runtime.
+    const problem = told.code.startsWith("storage.") ? told : null;
+    return { kind: "directory", total_bytes, free_bytes, quotas: false, pool: null, health: null, problem };
   }
 }
 

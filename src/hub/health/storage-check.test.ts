@@ -22,6 +22,7 @@ const judged = (change: Partial<PoolFacts>, errors = 0) => {
     quotas: true,
     pool: { ...pool, ...change },
     health: { scrub: null, device_errors: { read: errors } },
+    problem: null,
   });
   return [outcome.status, outcome.problem?.code];
 };
@@ -33,4 +34,17 @@ test("each thing that is wrong with a pool has its state and code", () => {
   expect(judged({ counted: "polled" })).toEqual(["warn", "storage.no-quotas"]);
   expect(judged({ kind: "directory", backing: null })).toEqual(["warn", "storage.no-pool"]);
   expect(judged({}, 3)).toEqual(["fail", "storage.device-errors"]);
+});
+
+test("a pool that is not there is no plain directory", () => {
+  const problem = { code: "storage.not-mounted", title: "The pool is not mounted" };
+  const gone = {
+    kind: "directory" as const,
+    total_bytes: 1,
+    free_bytes: 1,
+    quotas: false,
+    pool: null,
+    health: null,
+  };
+  expect(storageCheck("box", { ...gone, problem })).toMatchObject({ status: "fail", problem });
 });

@@ -5,7 +5,8 @@ import { fail, type Outcome, ok, skipped, warn } from "./check.ts";
 const GIB = 2 ** 30;
 
 export function storageCheck(name: string, storage: HostReport["storage"]): Outcome {
-  const { pool, health } = storage;
+  const { pool, health, problem } = storage;
+  if (problem) return fail("not there", problem);
   if (pool === null) return skipped("not told");
   const errors = Object.values(health?.device_errors ?? {}).reduce((sum, count) => sum + count, 0);
   const wrong = (health?.scrub?.errors ?? 0) + errors;

@@ -39,9 +39,12 @@ test("what the host says of its tunnel goes before what is guessed, also while i
   }
 });
 
-test("a runtime that cannot run anything is no ready host; a revoked key stays the reason; gone stays gone", () => {
+test("a runtime that cannot run anything, or a pool that is gone, is no ready host; a revoked key stays the reason; gone stays gone", () => {
   const host = { state: "ready" as const, problem: null, report: broken, desired_state: "ready" as const };
   expect(verdict(host, { connected: true, up: true })?.problem?.code).toBe("podman.missing");
+  const problem = { code: "storage.not-mounted", title: "t" };
+  const empty = { ...host, report: { ...report, storage: { ...report.storage, problem } } };
+  expect(verdict(empty, { connected: true, up: true })).toEqual({ state: "degraded", problem });
   const revoked = { ...host, problem: { code: "host.key-revoked", title: "t" } };
   for (const up of [false, true]) {
     expect(verdict(revoked, { connected: false, up })?.problem?.code).toBe("host.key-revoked");

@@ -1,6 +1,6 @@
 /**
  * What state a host is in, from what is seen of it. Ready means: a signed echo goes round, its control link is up,
- * and its runtime can run something. Pure.
+ * its runtime can run something, and its projects' files are there. Pure.
  */
 import type { Host, HostState } from "../../contract/api.ts";
 import type { ProblemDetails } from "../../core/errors.ts";
@@ -54,6 +54,6 @@ export function verdict(
     return joining ? undefined : { state: "degraded", problem: TUNNEL_DOWN };
   }
   if (host.report === null) return undefined;
-  const { problem } = host.report.runtime;
+  const problem = host.report.runtime.problem ?? host.report.storage.problem ?? null;
   return { state: problem ? "degraded" : "ready", problem };
 }

@@ -210,7 +210,8 @@ function Load({ host, report }: { host: Host; report: NonNullable<Host["report"]
         <dd>
           {bytes(full)} of {bytes(report.storage.total_bytes)}
           <Meter share={full / report.storage.total_bytes} />
-          {report.storage.kind === "directory" ? (
+          {report.storage.problem ? <strong>{report.storage.problem.title}.</strong> : null}
+          {report.storage.kind === "directory" && !report.storage.problem ? (
             <div className="dim">Plain folders: no quotas and no snapshots.</div>
           ) : null}
           <PoolLines storage={report.storage} />
