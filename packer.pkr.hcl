@@ -75,7 +75,7 @@ build {
   sources = ["source.qemu.appliance"]
 
   provisioner "shell" {
-    inline = ["sudo install -d -o packer /provision"]
+    inline = ["sudo install -d -o packer /provision /provision/release"]
   }
   provisioner "file" {
     source      = "image/"

@@ -41,7 +41,7 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
   beforeAll(async () => {
     first = await lab.make({
       memoryMb: 2048,
-      lan: { listen: lab.port + 2, mac: "52:54:00:c0:ca:01" },
+      lan: { here: lab.port + 2, there: lab.port + 4, mac: "52:54:00:c0:ca:01" },
       // The second card; the first goes on with DHCP.
       seed: seed("hostname: hub", "address: 10.77.0.1/24", "interface: enp0s4"),
     });
@@ -59,7 +59,7 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
       const second = await lab.make({
         memoryMb: 2048,
         ports: { 22: lab.port + 3 },
-        lan: { connect: lab.port + 2, mac: "52:54:00:c0:ca:02" },
+        lan: { here: lab.port + 4, there: lab.port + 2, mac: "52:54:00:c0:ca:02" },
         seed: seed("hostname: far", "address: 10.77.0.2/24", "interface: enp0s4", `join_token: ${join}`),
       });
       await second.powerOn();
