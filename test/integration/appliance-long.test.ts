@@ -172,7 +172,7 @@ describe.skipIf(whyNotLong !== undefined)(
         const newest = () => vm.console().slice(vm.console().lastIndexOf("CoCalc appliance"));
         await lab.until(
           "it is told",
-          async () => /machine's SSH key .*\n/.test(newest()) && !newest().includes("nearly full"),
+          async () => /machine's SSH key [^\n]*\n/.test(newest()) && !newest().includes("nearly full"),
           SLOW,
         );
         const report = await hub.doctor.run();
