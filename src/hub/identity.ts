@@ -1,5 +1,4 @@
 /** Who this hub is: its id, its keys, the names it is reached by, and what it shows on its doors. */
-
 import { join } from "node:path";
 import type { Config } from "../core/config.ts";
 import { execOk } from "../core/exec.ts";

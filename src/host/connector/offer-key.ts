@@ -1,5 +1,4 @@
 /** Shows this machine's key to a hub that refuses it: its folder may have been lost, or the machine set up anew. */
-
 import { signAssertion } from "../../contract/grants.ts";
 import { type OfferKey, offerKeyReplySchema } from "../../contract/join-token.ts";
 import { problemSchema } from "../../contract/problem.ts";

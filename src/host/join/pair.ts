@@ -1,5 +1,4 @@
 /** Pairs with the hub: over HTTPS with the pinned key, or over SSH alone with the key the token's secret derives to. */
-
 import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:https";

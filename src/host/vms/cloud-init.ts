@@ -1,5 +1,4 @@
 /** What a new virtual machine does at its first boot: fetches the installer from the hub by its pinned key, and joins. */
-
 import type { JoinTokenContent } from "../../contract/join-token.ts";
 import { urlHost } from "../../core/url-host.ts";
 import joinScript from "./join-vm.sh" with { type: "text" };

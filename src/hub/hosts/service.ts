@@ -1,5 +1,4 @@
 /** What an admin does with hosts, and what their sockets are granted. */
-
 import type { KeyObject } from "node:crypto";
 import type { Host, JoinToken, JoinTokenCreated } from "../../contract/api.ts";
 import { CONAT_GRANT_SECONDS, signGrant } from "../../contract/grants.ts";

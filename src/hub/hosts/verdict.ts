@@ -54,6 +54,7 @@ export function verdict(
     return joining ? undefined : { state: "degraded", problem: TUNNEL_DOWN };
   }
   if (host.report === null) return undefined;
+  // A report that an older hub stored says nothing of its storage's problem.
   const problem = host.report.runtime.problem ?? host.report.storage.problem ?? null;
   return { state: problem ? "degraded" : "ready", problem };
 }

@@ -1,5 +1,4 @@
 /** `user@host[:port]`, as an admin types it. */
-
 import { CodedError, EX } from "../../core/errors.ts";
 import { urlHost } from "../../core/url-host.ts";
 

@@ -1,5 +1,4 @@
 /** People in projects: their routes. */
-
 import { FixedWindow } from "../../core/fixed-window.ts";
 import { urlHost } from "../../core/url-host.ts";
 import { peopleRoutes } from "../api/people-routes.ts";

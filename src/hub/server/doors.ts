@@ -2,7 +2,6 @@
  * The sockets the hub listens on: HTTPS for the UI (base) and for project pages (base+2), plain HTTP for both on this
  * machine's loopback alone (base+3, base+4), and a unix socket for the local administrator.
  */
-
 import { chmodSync, rmSync } from "node:fs";
 import {
   createServer as createHttp,

@@ -1,5 +1,4 @@
 /** How to get into the project over SSH: the exact command, who is let in, and the host key to compare. */
-
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { ProjectSsh } from "../../contract/api-ssh.ts";
