@@ -1,7 +1,7 @@
 /** Checks of the hub itself: its sshd, its TLS, its WebSocket, its disk. */
 import { statfs } from "node:fs/promises";
-import { exec } from "../../core/exec.ts";
 import { type CheckDefinition, fail, ok, skipped, warn } from "./check.ts";
+import { type SshdCheckDeps, sshdCheck } from "./sshd-check.ts";
 
 const GROUP = "Hub";
 const GIB = 2 ** 30;
@@ -12,58 +12,16 @@ const TLS_WARN_DAYS = 21;
 
 export interface HubCheckDeps {
   dataDir: string;
-  sshd: {
-    port: number;
-    /** `ssh-ed25519 AAAA…` as printed in join tokens; null before the first start. */
-    publicKey(): Promise<string | null>;
-    /** Whether sshd should be running: a host or a live join token. */
-    needed(): Promise<boolean>;
-  };
+  sshd: SshdCheckDeps;
   /** undefined where there is none: plain HTTP on loopback alone. */
   tls(): { notAfter: Date } | undefined;
   /** Opens a WebSocket to the hub's own HTTPS port, sends a nonce through conat and returns the round trip, ms. */
   webSocketEcho(signal: AbortSignal): Promise<number>;
 }
 
-/** The key a scanner sees on the port, or why there is none. */
-async function scanKey(port: number): Promise<{ key: string | null; said: string }> {
-  const result = await exec(["ssh-keyscan", "-T", "5", "-p", String(port), "-t", "ed25519", "127.0.0.1"]);
-  const line = result.stdout.split("\n").find((text) => text.includes(" ssh-ed25519 "));
-  return { key: line?.split(" ").slice(1, 3).join(" ") ?? null, said: result.stderr.trim() };
-}
-
 export function hubChecks(deps: HubCheckDeps): CheckDefinition[] {
   return [
-    {
-      code: "sshd.running",
-      group: GROUP,
-      name: "OpenSSH server and its key",
-      async run() {
-        const expected = await deps.sshd.publicKey();
-        const { key, said } = await scanKey(deps.sshd.port);
-        if (key === null) {
-          if (!(await deps.sshd.needed()))
-            return skipped("not needed: no host yet, and no join token is live");
-          return fail(`nothing on port ${deps.sshd.port}`, {
-            code: "sshd.not-running",
-            title: `No SSH server answers on port ${deps.sshd.port}`,
-            why: said || "The port is closed.",
-            fix: "Its log says why it ended. It is restarted by itself once the cause is gone.",
-            command: "journalctl -u cocalc-sshd -n 50",
-          });
-        }
-        if (expected === null || key !== expected.split(" ").slice(0, 2).join(" ")) {
-          return fail(`port ${deps.sshd.port} shows another key`, {
-            code: "sshd.wrong-key",
-            title: `The SSH server on port ${deps.sshd.port} is not ours`,
-            why: "It shows a host key other than the one in join tokens: another server holds the port, or the key file was replaced.",
-            fix: "Stop the other server, or give this hub another base port.",
-            command: `ss -ltnp 'sport = :${deps.sshd.port}'`,
-          });
-        }
-        return ok(`answers on port ${deps.sshd.port} with the printed key`);
-      },
-    },
+    sshdCheck(GROUP, deps.sshd),
     {
       code: "hub.websocket",
       group: GROUP,
