@@ -84,7 +84,7 @@ export class SftpWire {
     void this.#read();
   }
 
-  /** Starts the program and greets it. Error `sftp.no-answer`, with what the program said. */
+  /** Starts the program and greets it. Errors: `sftp.no-answer` with what it said when it ended, `sftp.timeout`. */
   static async open(argv: string[], timeoutMs = 10_000): Promise<SftpWire> {
     const wire = new SftpWire(argv, timeoutMs);
     const greeted = wire.#settled<void>((resolve) => {
@@ -117,7 +117,7 @@ export class SftpWire {
       }
     }
     this.#ended = (await said).trim() || `it ended with status ${await this.#proc.exited}`;
-    for (const fail of this.#fail.splice(0)) fail(this.#noAnswer(this.#ended));
+    for (const fail of this.#fail.splice(0)) fail(this.#ending(this.#ended));
   }
 
   #packet(packet: Buffer): void {
@@ -137,7 +137,7 @@ export class SftpWire {
     });
   }
 
-  #noAnswer(why: string): CodedError {
+  #ending(why: string): CodedError {
     return new CodedError({
       code: "sftp.no-answer",
       title: "The SFTP server does not answer",
@@ -146,16 +146,22 @@ export class SftpWire {
     });
   }
 
+  #silence(): CodedError {
+    return new CodedError({
+      code: "sftp.timeout",
+      title: "The SFTP server does not answer in time",
+      why: `nothing within ${this.#timeoutMs / 1000} s`,
+      exit: EX.UNAVAILABLE,
+    });
+  }
+
   #settled<T>(start: (resolve: (value: T) => void) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) {
-        reject(this.#noAnswer(this.#ended));
+        reject(this.#ending(this.#ended));
         return;
       }
-      const timer = setTimeout(
-        () => reject(this.#noAnswer(`nothing within ${this.#timeoutMs / 1000} s`)),
-        this.#timeoutMs,
-      );
+      const timer = setTimeout(() => reject(this.#silence()), this.#timeoutMs);
       this.#fail.push((error) => {
         clearTimeout(timer);
         reject(error);

@@ -225,7 +225,7 @@ describe("what it cannot do", () => {
 
 describe("the probe, through the real sshd", () => {
   /** With the script changed, and a key that leads to it. */
-  const probed = async (change: (script: string) => string) => {
+  const probed = async (change: (script: string) => string, timeoutMs?: number) => {
     const files = await prepareJail(sshd.paths, sshd.user);
     const script = join(sshd.dir, "changed-jail");
     writeFileSync(script, change(readFileSync(files.script, "utf8")));
@@ -248,7 +248,7 @@ describe("the probe, through the real sshd", () => {
     const open = async () => {
       // In life the hub and its sshd are one user.
       await execOk(["chown", "-R", `${sshd.user}:`, scratch]);
-      return await SftpWire.open(sshd.ssh(key, ["-T"]));
+      return await SftpWire.open(sshd.ssh(key, ["-T"]), timeoutMs);
     };
     try {
       await probeJail(open, scratch);
@@ -280,6 +280,11 @@ describe("the probe, through the real sshd", () => {
     expect(
       await probed((script) => script.replace("--remount-ro /", "--ro-bind /tmp /tmp --remount-ro /")),
     ).toContain("does not hold: this machine's files are read");
+  });
+  test("one that keeps silent is not called broken", async () => {
+    expect(await probed((script) => script.replace("exec bwrap", "exec sleep 30 #"), 3_000)).toBe(
+      "backup.jail-untried: nothing within 3 s",
+    );
   });
   test("where no sshd answers, nothing is said of the jail", async () => {
     const away = sshd.ssh(keys.append, ["-T"]).map((word) => (word === String(sshd.port) ? "1" : word));

@@ -80,6 +80,18 @@ function noSshd(why: string): CodedError {
   });
 }
 
+/** Neither that it holds nor that it does not: a machine under load, one that has just booted, an sshd that hangs. */
+function silent(why: string): CodedError {
+  return new CodedError({
+    code: "backup.jail-untried",
+    title: "The jail for backups over SFTP did not answer in time, so that it could not be tried",
+    why,
+    fix: "Nothing, if this machine is busy or has just booted: it is tried again within a minute. Else see what sshd's log says.",
+    command: "journalctl -u cocalc-sshd -n 50",
+    exit: EX.UNAVAILABLE,
+  });
+}
+
 /**
  * Tries in a jail that `open` leads into, over the directory `scratch` (made anew, gone afterwards), what must work and
  * what must fail. Errors: `backup.no-jail` with the cause, and then no key may lead anywhere; `backup.jail-untried`.
@@ -105,6 +117,7 @@ export async function probeJail(open: () => Promise<SftpWire>, scratch: string):
     if (readdirSync(scratch).length !== 2) throw new Error("it does not hold: files came or went");
   } catch (error) {
     const why = error instanceof CodedError ? (error.details.why ?? error.message) : messageOf(error);
+    if (error instanceof CodedError && error.code === "sftp.timeout") throw silent(why);
     throw NO_SSHD.test(why) ? noSshd(why) : noJail(why);
   } finally {
     wire?.close();
