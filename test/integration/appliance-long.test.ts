@@ -34,6 +34,8 @@ const UEFI = existsSync("/usr/share/OVMF/OVMF_CODE_4M.fd");
 const MIB = 2 ** 20;
 /** Not the one that QEMU's DHCP gives. */
 const STATIC = "10.0.2.77";
+/** Where a browser goes: the hub, its links to apps, and the first of the ports that pages of projects are on. */
+const WEB = [9200, 9202, 9210];
 const NO_FAILURE = "systemctl --failed --no-legend --plain";
 
 describe.skipIf(whyNotLong !== undefined)(
@@ -45,11 +47,12 @@ describe.skipIf(whyNotLong !== undefined)(
     let id: string;
     let shown: string;
     let browser: Browser | undefined;
+    const here = (port: number) => lab.port + 10 * (port - 9200);
     const uuid = "11111111-2222-4333-8444-555555555555";
 
     beforeAll(async () => {
       vm = await lab.make({
-        ports: { 9200: lab.port, 22: lab.port + 1, 9204: lab.port + 4 },
+        ports: { 22: lab.port + 1, ...Object.fromEntries(WEB.map((port) => [port, here(port)])) },
         cpu: "Nehalem",
         uefi: UEFI,
         uuid,
@@ -94,11 +97,8 @@ describe.skipIf(whyNotLong !== undefined)(
       async () => {
         const link = /https:\/\/\S+\/setup#\S+/.exec(shown)?.[0] ?? "";
         // At the machine's own addresses, as on its network.
-        const at = (port: number, here: number) => `MAP ${STATIC}:${port} 127.0.0.1:${here}`;
-        browser = await launch([
-          `--host-resolver-rules=${at(9200, lab.port)}, ${at(9204, lab.port + 4)}`,
-          ...(await trusting(lab.port)),
-        ]);
+        const rules = WEB.map((port) => `MAP ${STATIC}:${port} 127.0.0.1:${here(port)}`);
+        browser = await launch([`--host-resolver-rules=${rules.join(", ")}`, ...(await trusting(lab.port))]);
         const { page, errors } = await watchedPage(browser);
         page.setDefaultTimeout(SLOW);
         await page.goto(link);
