@@ -29,8 +29,8 @@ import { vmHandlers } from "./vms.ts";
 
 /** How often the guards follow a change of the machine's addresses. */
 const REFRESH_MS = 5_000;
-/** The agent of a throw-away project answers within this, or the check fails. */
-const CHECK_TIMEOUT_MS = 10_000;
+/** The agent of a throw-away project answers within this, or the check fails: in well under a second, unless the machine is slow. */
+const CHECK_TIMEOUT_MS = 30_000;
 const CHECK_LIMITS = { memory_bytes: 256 * 2 ** 20, cpus: 1, pids: 64, lan: "blocked" } as const;
 
 /**

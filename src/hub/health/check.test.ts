@@ -35,6 +35,25 @@ test("a check that hangs becomes unknown and holds nobody up", async () => {
   expect(report.checks[0]?.problem?.code).toBe("a-timeout");
 });
 
+test("an answer that did not come in time is unknown, whoever waited for it", async () => {
+  const report = await runChecks([
+    define("a", async () => {
+      throw new CodedError({ code: "conat.timeout", title: "No answer from host.x.y within 18 s" });
+    }),
+  ]);
+  expect(report.checks.map((check) => [check.status, check.problem?.code])).toEqual([
+    ["unknown", "a-timeout"],
+  ]);
+});
+
+test("a check's own time limit goes before the common one", async () => {
+  const report = await runChecks([
+    { ...define("a", () => new Promise(() => {})), timeoutMs: 20 },
+    define("b", async () => ok("fine")),
+  ]);
+  expect(report.checks.map((check) => check.status)).toEqual(["unknown", "ok"]);
+});
+
 test("a coded error is a failure with its own code; any other says that the check failed", async () => {
   const report = await runChecks([
     define("a", async () => {

@@ -20,6 +20,8 @@ export interface CheckDefinition {
   group: string;
   name: string;
   host_id?: string;
+  /** Where {@link CHECK_TIMEOUT_MS} is too short for what it does on a slow machine. */
+  timeoutMs?: number;
   run(signal: AbortSignal): Promise<Outcome>;
 }
 
@@ -36,27 +38,34 @@ export const fail = (value: string | null, problem: ProblemDetails): Outcome => 
 export const skipped = (value: string): Outcome => ({ status: "skipped", value, problem: null });
 export const unknown = (problem: ProblemDetails): Outcome => ({ status: "unknown", value: null, problem });
 
-/** The first that settles: the check, or `unknown` after {@link CHECK_TIMEOUT_MS}. A throw is a failure with its cause. */
+const noAnswer = (definition: CheckDefinition, ms: number): Outcome =>
+  unknown({
+    code: `${definition.code}-timeout`,
+    title: `${definition.name}: no answer within ${ms / 1000} s`,
+    why: "What it asks did not answer in time, so its state is not known.",
+    fix: "Look at the logs of the part it names, then run the checks again.",
+  });
+
+/**
+ * The first that settles: the check, or `unknown` after its time limit. A throw is a failure with its cause; one that
+ * only says that nobody answered in time is `unknown`, too.
+ */
 async function outcomeOf(definition: CheckDefinition, timeout: number): Promise<Outcome> {
   const controller = new AbortController();
+  const began = performance.now();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<Outcome>((resolve) => {
     timer = setTimeout(() => {
       controller.abort();
-      resolve(
-        unknown({
-          code: `${definition.code}-timeout`,
-          title: `${definition.name}: no answer within ${timeout / 1000} s`,
-          why: "What it asks did not answer in time, so its state is not known.",
-          fix: "Look at the logs of the part it names, then run the checks again.",
-        }),
-      );
+      resolve(noAnswer(definition, timeout));
     }, timeout);
   });
   try {
     return await Promise.race([definition.run(controller.signal), late]);
   } catch (error) {
     const problem = toProblem(error);
+    if (problem.code === "conat.timeout")
+      return noAnswer(definition, Math.round((performance.now() - began) / 1000) * 1000);
     if (problem.code !== "internal") return fail(null, problem);
     return unknown({
       code: `${definition.code}-error`,
@@ -78,7 +87,10 @@ export async function runChecks(
   const checks = await Promise.all(
     definitions.map(async (definition): Promise<Check> => {
       const began = performance.now();
-      const outcome = await outcomeOf(definition, options.timeout ?? CHECK_TIMEOUT_MS);
+      const outcome = await outcomeOf(
+        definition,
+        options.timeout ?? definition.timeoutMs ?? CHECK_TIMEOUT_MS,
+      );
       return {
         code: definition.code,
         group: definition.group,

@@ -12,6 +12,8 @@ const DISK_FAIL_BYTES = GIB;
 const RTT_WARN_MS = 150;
 /** A signed echo comes every 5 s; three missed ones make its answer stale. */
 const ECHO_STALE_MS = 20_000;
+/** A container is made, runs and is removed: a second, and half a minute on a slow machine that is busy. */
+const RUNTIME_TIMEOUT_MS = 60_000;
 /** Reports come every 10 s. */
 const REPORT_STALE_MS = 45_000;
 
@@ -169,19 +171,22 @@ export function hostChecks(host: Host, deps: HostCheckDeps): CheckDefinition[] {
     define("host.storage", "Storage", async () =>
       report === null ? noReport(host) : storageCheck(host.name, report.storage),
     ),
-    define("host.runtime", "Container runtime", async () => {
-      if (report === null) return noReport(host);
-      if (report.runtime.problem) return fail("cannot run a container", report.runtime.problem);
-      if (report.runtime.kind === "process") return skipped("processes, no containers");
-      const reply = hostVerbs["runtime.check"].reply.parse(
-        await deps.request(host.host_id, "runtime.check", {}, 18_000),
-      );
-      if (reply.ok)
-        return ok(`created, ran and removed a container in ${(reply.took_ms / 1000).toFixed(2)} s`);
-      return fail("cannot run a container", {
-        ...(reply.problem ?? { code: "runtime.failed", title: `${host.name} cannot run a container` }),
-      });
-    }),
+    {
+      ...define("host.runtime", "Container runtime", async () => {
+        if (report === null) return noReport(host);
+        if (report.runtime.problem) return fail("cannot run a container", report.runtime.problem);
+        if (report.runtime.kind === "process") return skipped("processes, no containers");
+        const reply = hostVerbs["runtime.check"].reply.parse(
+          await deps.request(host.host_id, "runtime.check", {}, RUNTIME_TIMEOUT_MS),
+        );
+        if (reply.ok)
+          return ok(`created, ran and removed a container in ${(reply.took_ms / 1000).toFixed(2)} s`);
+        return fail("cannot run a container", {
+          ...(reply.problem ?? { code: "runtime.failed", title: `${host.name} cannot run a container` }),
+        });
+      }),
+      timeoutMs: RUNTIME_TIMEOUT_MS,
+    },
     define("host.helper", "Helper", async () => {
       if (report === null) return noReport(host);
       if (report.runtime.helper) return ok("answers");
