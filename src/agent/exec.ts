@@ -8,6 +8,7 @@ import { CodedError } from "../core/errors.ts";
 import { childEnv, type Surroundings } from "./child-env.ts";
 import { resolvePath } from "./paths.ts";
 import { Pty, spawnError } from "./pty.ts";
+import { spawn } from "./spawn.ts";
 
 type Params = z.output<typeof projectStreams.exec.params>;
 
@@ -76,7 +77,7 @@ function plain(
   let proc: Bun.Subprocess<"pipe", "pipe", "pipe">;
   try {
     // A session of its own, so that the whole tree can be signalled.
-    proc = Bun.spawn(argv, { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true });
+    proc = spawn(argv, { cwd, env, stdin: "pipe", stdout: "pipe", stderr: "pipe", detached: true });
   } catch (error) {
     throw spawnError(error, argv[0] ?? "", cwd);
   }

@@ -1,6 +1,7 @@
 /** A program on a pseudo-terminal: its bytes both ways, its end, and its output held back when nobody keeps up. */
 import type { Exit } from "../contract/project-services.ts";
 import { CodedError, errnoOf, messageOf } from "../core/errors.ts";
+import { spawn } from "./spawn.ts";
 import { TtyFlow } from "./tty-flow.ts";
 
 /** After the program's end its last output is awaited until nothing came for this long … */
@@ -59,7 +60,7 @@ export class Pty {
       },
     });
     try {
-      this.#proc = Bun.spawn(withControllingTerminal(options.argv, options.env), {
+      this.#proc = spawn(withControllingTerminal(options.argv, options.env), {
         terminal: this.#terminal,
         cwd: options.cwd,
         env: options.env,
@@ -152,6 +153,19 @@ export function spawnError(error: unknown, program: string, cwd: string): CodedE
         why: `${messageOf(error)} (in ${cwd.slice(0, 200)})`,
         status: 422,
         exit: errno === "EACCES" ? 126 : 127,
+      },
+      { cause: error },
+    );
+  }
+  if (errno === "EAGAIN") {
+    return new CodedError(
+      {
+        code: "exec.too-many",
+        title: `${what} cannot be started: the project has as many processes as it may`,
+        why: messageOf(error),
+        fix: "End some of them, or have its limit raised: the project's settings, or the command.",
+        command: "cocalc-hub project limits PROJECT --pids N",
+        status: 503,
       },
       { cause: error },
     );

@@ -10,6 +10,7 @@ import { MAX_MATCH_TEXT, MAX_MATCHES } from "../contract/project-services/files.
 import { projectStreams } from "../contract/project-services.ts";
 import { fileError } from "./file-error.ts";
 import { joinPath, resolvePath } from "./paths.ts";
+import { spawn } from "./spawn.ts";
 
 type Params = z.output<(typeof projectStreams)["files.search"]["params"]>;
 type Match = { path: string; folder: boolean; line?: number; text?: string };
@@ -138,7 +139,7 @@ export function parseRipgrep(line: string): Match | undefined {
 }
 
 async function byRipgrep(root: string, params: Params, finder: Finder, stream: ConatStream): Promise<void> {
-  const proc = Bun.spawn(
+  const proc = spawn(
     [
       "rg",
       "--no-config",

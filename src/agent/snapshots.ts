@@ -6,6 +6,7 @@ import { type Change, MAX_CHANGES } from "../contract/project-services/snapshots
 import { CodedError, errnoOf } from "../core/errors.ts";
 import { fileError } from "./file-error.ts";
 import { folderOf, nameOf, resolvePath } from "./paths.ts";
+import { spawn } from "./spawn.ts";
 
 const SNAPSHOTS = ".snapshots";
 /** Entries that one comparison looks at; a tree of more is compared folder by folder. */
@@ -120,7 +121,7 @@ export async function changes(
 
 /** cp knows of reflinks, holes, links, owners and attributes. */
 async function copy(from: string, to: string): Promise<void> {
-  const proc = Bun.spawn(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", from, to], {
+  const proc = spawn(["cp", "-a", "--reflink=auto", "--no-target-directory", "--", from, to], {
     stdin: "ignore",
     stdout: "ignore",
     stderr: "pipe",

@@ -68,6 +68,42 @@ describe.skipIf(!CAN)("limits and idling (needs root for podman)", () => {
     SLOW,
   );
 
+  test(
+    "more memory than it may have, and more processes: what asked for them is refused or ended, its agent lives on",
+    async () => {
+      const inside = (script: string) => hub.cli("project", "exec", id, "--", "bash", "-c", script);
+      expect((await hub.cli("project", "limits", id, "--memory", "512M", "--pids", "100")).code).toBe(0);
+      await hub.json("project", "stop", id);
+      await hub.json("project", "start", id);
+      expect((await inside("echo here >/tmp/mark")).code).toBe(0);
+      expect((await inside(`python3 -c 'x = b"x" * (700 << 20)'`)).code).toBe(137);
+      // Each of them is smaller than the agent, and all together too much.
+      const small = `python3 -c 'import time; x = b"x" * (16 << 20); time.sleep(5)'`;
+      const few = await inside(`for i in $(seq 60); do ${small} & done; wait -n; echo $?; wait`);
+      expect(few.stdout).toBe("137\n");
+      const forks = "import os, time\ntry:\n  while os.fork(): pass\nfinally: time.sleep(8)";
+      const many = inside(`python3 -c '${forks}'`);
+      const refused = await until(
+        "it is full",
+        async () => {
+          const one = await inside("true");
+          return one.code !== 0 && one;
+        },
+        8_000,
+      );
+      expect(refused.stderr).toContain("as many processes as it may  [exec.too-many]");
+      expect((await usage())?.processes).toBeGreaterThan(90);
+      expect((await many).stderr).toContain("Resource temporarily unavailable");
+      // The same container as before, and it can be worked in once there is room.
+      await until("room again", async () => (await inside("true")).code === 0, 20_000);
+      expect((await inside("cat /tmp/mark")).stdout).toBe("here\n");
+      // What the agent's own threads need is kept for them.
+      const own = await inside("ulimit -Su; grep 'Max processes' /proc/$PPID/limits");
+      expect(own.stdout).toMatch(/^100\nMax processes +(\d+) +\1 /);
+    },
+    SLOW,
+  );
+
   test.skipIf(!LONG)(
     "an idle project is warned, then stopped, and says why",
     async () => {

@@ -8,6 +8,7 @@ import { errnoOf } from "../../core/errors.ts";
 import { writeStateFile } from "../../core/state-file.ts";
 import { childEnv, type Surroundings } from "../child-env.ts";
 import { spawnError } from "../pty.ts";
+import { spawn } from "../spawn.ts";
 import launchScript from "./launch.sh" with { type: "text" };
 import type { AppLog } from "./log.ts";
 import { appsDir } from "./paths.ts";
@@ -67,7 +68,7 @@ export async function launch(
   });
   try {
     // A session of its own: all of it can be found and ended, and it does not end with the agent.
-    const proc = Bun.spawn(argv, {
+    const proc = spawn(argv, {
       cwd: around.home,
       env,
       stdin: "ignore",

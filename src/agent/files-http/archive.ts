@@ -8,6 +8,7 @@ import { pathBytes, pathText, sysPath } from "../../contract/path-bytes.ts";
 import { CodedError, errnoOf } from "../../core/errors.ts";
 import { fileError } from "../file-error.ts";
 import { folderOf, nameOf } from "../paths.ts";
+import { spawn } from "../spawn.ts";
 import { attachment, writeOut } from "./answer.ts";
 
 const READ_BYTES = 256 * 1024;
@@ -112,7 +113,7 @@ async function sendTar(res: ServerResponse, folder: string, paths: readonly stri
   const names = Buffer.concat(
     paths.flatMap((path) => [pathBytes(`./${below(folder, path)}`), Uint8Array.of(0)]),
   );
-  const proc = Bun.spawn(["tar", "-cf", "-", "--null", "--verbatim-files-from", "-T", "-"], {
+  const proc = spawn(["tar", "-cf", "-", "--null", "--verbatim-files-from", "-T", "-"], {
     cwd: folder,
     stdin: names,
     stdout: "pipe",

@@ -40,7 +40,9 @@ test("the template isolates: own ids, own network, limits, read-only agent, no t
   expect(after("--network")).toBe("ns:/run/netns/cocalc-n");
   expect(after("--memory")).toBe(String(2 ** 30));
   expect(after("--memory-swap")).toBe(after("--memory"));
-  expect(after("--pids-limit")).toBe("100");
+  // What the agent's own threads need comes on top of what the project's processes may be.
+  expect(after("--pids-limit")).toBe("164");
+  expect(args).toContain("nproc=100:500");
   expect(args).toContain("/b:/opt/cocalc/cocalc-project-host:ro");
   expect(args.join(" ")).not.toContain(params.token);
   for (const flag of ["--privileged", "--cap-add", "--device", "--pid", "--ipc", "--userns"])

@@ -15,10 +15,12 @@ import type { StartParams } from "./verbs.ts";
 export const AGENT_BINARY = "/opt/cocalc/cocalc-project-host";
 /** Stop: what SIGTERM gives a project before SIGKILL. */
 export const STOP_SECONDS = 5;
-/** Open files and processes of one user in a project; the memory and pids limits are what really bounds it. */
+/** Open files and processes of one user in a project, at most; the memory and pids limits are what really bounds it. */
 const NOFILE = 65_536;
 // Podman lowers its own limit to this first (seen with 4.3.1); who lacks CAP_SYS_RESOURCE cannot raise it again.
 const NPROC = 32_768;
+/** Threads of the agent's own runtime, beyond the project's limit: without them it would die at the limit (agent/spawn.ts). */
+const RESERVED_THREADS = 64;
 
 export interface Engine {
   podman: string;
@@ -104,7 +106,7 @@ function limitFlags(engine: Engine, place: ContainerPlace, params: StartParams):
     "--cpus",
     String(params.cpus),
     "--pids-limit",
-    String(params.pids),
+    String(params.pids + RESERVED_THREADS),
   ];
 }
 
@@ -140,7 +142,7 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
     "--ulimit",
     `nofile=${engine.nofile}:${engine.nofile}`,
     "--ulimit",
-    `nproc=${engine.nproc}:${engine.nproc}`,
+    `nproc=${place.base === undefined ? engine.nproc : Math.min(params.pids, engine.nproc)}:${engine.nproc}`,
     "--tmpfs",
     "/run:rw,mode=755,size=64m",
     "--volume",
