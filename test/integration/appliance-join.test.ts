@@ -48,6 +48,28 @@ describe.skipIf(whyNotLong !== undefined)(`an appliance joins another (${whyNotL
   });
 
   test(
+    "a token that cannot be read is told on the console, once; nothing else fails for it",
+    async () => {
+      const alone = await lab.make({
+        memoryMb: 2048,
+        ports: { 22: lab.port + 5 },
+        seed: seed("hostname: alone", "join_token: lpj_cut.short"),
+      });
+      await alone.powerOn();
+      await alone.says(/! cocalc-join\.service is failed/, BOOT_MS);
+      const failures = await lab.until(
+        "root's shell",
+        () => alone.ok("journalctl -b --no-pager -q -o cat | grep 'Failed to start'"),
+        BOOT_MS,
+      );
+      expect(failures).toMatch(/^Failed to start cocalc-join\.service.*\n$/);
+      expect(await alone.ok("journalctl -b --no-pager -q -u cocalc-join")).toContain("join.token-unreadable");
+      await alone.cut();
+    },
+    2 * BOOT_MS,
+  );
+
+  test(
     "the token of the first as the second's seed: it is a host by itself, and a project runs on it",
     async () => {
       await first.powerOn();

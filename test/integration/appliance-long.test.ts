@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Browser } from "playwright-core";
+import type { DoctorReport } from "../../src/contract/api.ts";
 import type { ApiClient } from "../../src/contract/client.ts";
 import {
   appliances,
@@ -155,6 +156,28 @@ describe.skipIf(whyNotLong !== undefined)(
     );
 
     test(
+      "the doctor has nothing to say against it, and updates come by themselves",
+      async () => {
+        // A machine as slow as this one may just be busy: the first report says so, and is to be asked for again.
+        const report = await lab.until(
+          "the doctor is content",
+          async () => {
+            const said = await vm.sh(`${HUB} doctor --json`);
+            const now = JSON.parse(said.stdout) as DoctorReport;
+            console.log(`doctor: ${now.checks.map((one) => `${one.code} ${one.status}`).join(", ")}`);
+            const bad = now.checks.filter((one) => one.status === "fail" || one.status === "unknown");
+            if (bad.length > 0) throw new Error(JSON.stringify(bad));
+            expect(said.code).toBe(0);
+            return now;
+          },
+          SLOW,
+        );
+        expect(report.checks.find((one) => one.code === "hub.updates")?.value).toStartWith("automatic");
+      },
+      2 * SLOW,
+    );
+
+    test(
       "a project has its limits: memory and processes of a cgroup, and a quota that answers EDQUOT",
       async () => {
         id = (
@@ -212,11 +235,8 @@ describe.skipIf(whyNotLong !== undefined)(
         expect(
           (await lab.until("the key is known", async () => await vm.ok(login), SLOW)).endsWith("hello\n"),
         ).toBe(true);
-        const backup = await vm.sh(`${HUB} backup run ${id}`, { timeout: 600_000 });
-        expect({ code: backup.code, said: backup.code === 0 ? "" : backup.stderr }).toEqual({
-          code: 0,
-          said: "",
-        });
+        // On a machine this slow ssh may not be let in within rustic's time; the next run tries again.
+        await lab.until("a backup", () => vm.ok(`${HUB} backup run ${id}`, { timeout: 600_000 }), SLOW);
         expect(await vm.ok(`${HUB} backup list ${id} --json`)).toContain('"proven"');
       },
       3 * SLOW,
@@ -235,10 +255,6 @@ describe.skipIf(whyNotLong !== undefined)(
           async () => /machine's SSH key [^\n]*\n/.test(newest()) && !newest().includes("nearly full"),
           SLOW,
         );
-        const report = await hub.doctor.run();
-        console.log(`doctor: ${report.checks.map((one) => `${one.code} ${one.status}`).join(", ")}`);
-        expect(report.checks.filter((one) => one.status === "fail" || one.status === "unknown")).toEqual([]);
-        expect(report.checks.find((one) => one.code === "hub.updates")?.value).toStartWith("automatic");
       },
       2 * SLOW,
     );

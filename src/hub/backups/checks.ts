@@ -3,9 +3,10 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Host } from "../../contract/api.ts";
+import { toProblem } from "../../core/errors.ts";
 import { findRustic } from "../../core/rustic.ts";
 import type { HubCore } from "../core.ts";
-import { type CheckDefinition, fail, ok, skipped, warn } from "../health/check.ts";
+import { type CheckDefinition, fail, ok, skipped, unknown, warn } from "../health/check.ts";
 import type { JailTrial } from "./jail-trial.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Overview } from "./overview.ts";
@@ -27,7 +28,13 @@ export function backupChecks(
       name: "Jail for backups over SFTP",
       async run() {
         if (hosts.length === 0) return skipped("no host yet, so no sshd");
-        await deps.jail.check();
+        try {
+          await deps.jail.check();
+        } catch (error) {
+          const problem = toProblem(error);
+          if (problem.code === "backup.jail-untried") return unknown(problem);
+          throw error;
+        }
         return ok("holds: a new file is taken, four attacks are refused");
       },
     },

@@ -31,6 +31,8 @@ test("each thing that is wrong with a pool has its state and code", () => {
   expect(judged({})).toEqual(["ok", undefined]);
   expect(judged({ watermark: "warn" })).toEqual(["warn", "storage.nearly-full"]);
   expect(judged({ watermark: "stop" })).toEqual(["fail", "storage.nearly-full"]);
+  const roomy = { total_bytes: 1e12, free_bytes: 5e11, reserve_bytes: 1e11 };
+  expect(judged({ watermark: "stop", backing: roomy })).toEqual(["warn", "storage.was-full"]);
   expect(judged({ counted: "polled" })).toEqual(["warn", "storage.no-quotas"]);
   expect(judged({ kind: "directory", backing: null })).toEqual(["warn", "storage.no-pool"]);
   expect(judged({}, 3)).toEqual(["fail", "storage.device-errors"]);

@@ -21,6 +21,14 @@ export function storageCheck(name: string, storage: HostReport["storage"]): Outc
   }
   if (pool.backing !== null && pool.watermark !== "ok") {
     const left = `${(pool.backing.free_bytes / GIB).toFixed(1)} GiB left`;
+    if (pool.watermark === "stop" && pool.backing.free_bytes > pool.backing.reserve_bytes) {
+      return warn(left, {
+        code: "storage.was-full",
+        title: `The disk that holds the pool of ${name} was full, and its projects are being stopped`,
+        why: "It has room again, but what was begun is brought to its end.",
+        fix: "Nothing: once they have stopped, they can be started.",
+      });
+    }
     const problem = {
       code: "storage.nearly-full",
       title: `The disk that holds the pool of ${name} is nearly full: ${left}`,
