@@ -33,6 +33,8 @@ export function createJailTrial(
   let held: JailFiles | undefined = existsSync(mark) ? jailFiles(paths) : undefined;
   let triedAt: number | undefined;
   let problem: ProblemDetails | undefined;
+  /** Trials in a row that nothing came of. */
+  let untried = 0;
 
   /** The trial itself, at once. Errors: `backup.no-jail`, `backup.jail-untried`. */
   async function probe(): Promise<JailFiles> {
@@ -66,11 +68,15 @@ export function createJailTrial(
     try {
       held = await probe();
       problem = undefined;
+      untried = 0;
       writeFileAtomic(mark, "");
     } catch (error) {
       problem = toProblem(error);
       log.error(problem.title, { why: problem.why, fix: problem.fix });
-      if (!(error instanceof CodedError && error.code === "backup.jail-untried")) {
+      if (problem.code === "backup.jail-untried") {
+        untried += 1;
+      } else {
+        untried = 0;
         held = undefined;
         rmSync(mark, { force: true });
       }
@@ -90,7 +96,8 @@ export function createJailTrial(
   return {
     /** What may stand in key lines now. */
     holds: (): JailFiles | undefined => held,
-    problem: (): ProblemDetails | undefined => problem,
+    /** What is to be told: of a jail that held, not before two trials in a row came to nothing. */
+    problem: (): ProblemDetails | undefined => (held !== undefined && untried === 1 ? undefined : problem),
     /** A line of authorized_keys, from when there is a host. */
     key: (): BackupKey => ({
       host_id: "jail-trial",
