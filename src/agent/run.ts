@@ -3,6 +3,7 @@ import {
   AGENT_SOCKET_ENV,
   AGENT_SOCKET_PATH,
   AGENT_TOKEN_ENV,
+  PROCESS_LIMIT_ENV,
   PROJECT_ID_ENV,
 } from "../contract/agent-protocol.ts";
 import { CodedError, EX } from "../core/errors.ts";
@@ -10,7 +11,7 @@ import { isUuid } from "../core/ids.ts";
 import { surroundings } from "./child-env.ts";
 import { listen } from "./server.ts";
 import { agentServices } from "./services.ts";
-import { takeReserve } from "./spawn.ts";
+import { boundChildren } from "./spawn.ts";
 
 /** Between the hangup of its terminals and the agent's own end: shells write their history. */
 const GRACE_MS = 300;
@@ -30,7 +31,7 @@ function take(env: Record<string, string | undefined>, name: string): string {
 
 /** Runs until SIGTERM or SIGINT. Resolves with the exit status. */
 export async function runAgent(env: Record<string, string | undefined> = process.env): Promise<number> {
-  takeReserve();
+  boundChildren(Number(env[PROCESS_LIMIT_ENV]));
   const token = take(env, AGENT_TOKEN_ENV);
   const project_id = take(env, PROJECT_ID_ENV);
   if (!isUuid(project_id)) {

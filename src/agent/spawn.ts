@@ -13,42 +13,32 @@ const RLIMIT_NPROC = 6;
 /** For proc(5)'s oom_score_adj: as if each held this many thousandths of the project's memory more than it does. */
 const OOM_SCORE_ADJ = "300";
 
-interface ProcessLimit {
-  /** What children get. */
-  told: () => void;
-  /** What the agent has. */
-  own: () => void;
-}
+/** Sets the soft limit of this process: to what children get, and back. */
+let limit: { children: () => void; own: () => void } | undefined;
 
-function load(): ProcessLimit | undefined {
+/** Once, at the agent's start: no more than `processes` of its user, the agent's own threads among them. NaN: no limit. */
+export function boundChildren(processes: number): void {
+  if (!Number.isSafeInteger(processes) || processes <= 0) return;
   try {
     const signature = { args: ["i32", "ptr"], returns: "i32" } as const;
     const libc = dlopen("libc.so.6", { getrlimit: signature, setrlimit: signature }).symbols;
     // struct rlimit: soft, hard.
-    const told = new BigUint64Array(2);
-    if (libc.getrlimit(RLIMIT_NPROC, ptr(told)) !== 0 || told[0] === told[1]) return undefined;
-    const own = BigUint64Array.of(told[1] ?? 0n, told[1] ?? 0n);
-    return {
-      told: () => void libc.setrlimit(RLIMIT_NPROC, ptr(told)),
+    const own = new BigUint64Array(2);
+    if (libc.getrlimit(RLIMIT_NPROC, ptr(own)) !== 0) return;
+    const [soft = 0n, hard = 0n] = own;
+    const children = BigUint64Array.of(soft < BigInt(processes) ? soft : BigInt(processes), hard);
+    limit = {
+      children: () => void libc.setrlimit(RLIMIT_NPROC, ptr(children)),
       own: () => void libc.setrlimit(RLIMIT_NPROC, ptr(own)),
     };
   } catch {
-    // No glibc: the agent then has no more than its children.
-    return undefined;
+    // No glibc: what bounds all is the container's own limit.
   }
-}
-
-let limit: ProcessLimit | undefined;
-
-/** Once, at the agent's start. */
-export function takeReserve(): void {
-  limit ??= load();
-  limit?.own();
 }
 
 /** As `Bun.spawn`, within the project's limits. `EAGAIN` where it has as many processes as it may. */
 export const spawn = ((...args: Parameters<typeof Bun.spawn>) => {
-  limit?.told();
+  limit?.children();
   let proc: Bun.Subprocess;
   try {
     proc = Bun.spawn(...args);

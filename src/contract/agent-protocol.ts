@@ -13,6 +13,8 @@ export const AGENT_SOCKET_ENV = "COCALC_AGENT_SOCKET";
 export const PROJECT_ID_ENV = "COCALC_PROJECT_ID";
 /** The project's directory, where that is not HOME (runtime `process`). */
 export const PROJECT_DIR_ENV = "COCALC_PROJECT_DIR";
+/** How many processes the agent's children may be, where the container has a limit. */
+export const PROCESS_LIMIT_ENV = "COCALC_PROCESS_LIMIT";
 /** {@link AGENT_SOCKET_ENV} inside a container. */
 export const AGENT_SOCKET_PATH = "/run/cocalc/agent.sock";
 

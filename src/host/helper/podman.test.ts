@@ -42,7 +42,7 @@ test("the template isolates: own ids, own network, limits, read-only agent, no t
   expect(after("--memory-swap")).toBe(after("--memory"));
   // What the agent's own threads need comes on top of what the project's processes may be.
   expect(after("--pids-limit")).toBe("164");
-  expect(args).toContain("nproc=100:500");
+  expect(args).toContain("COCALC_PROCESS_LIMIT=100");
   expect(args).toContain("/b:/opt/cocalc/cocalc-project-host:ro");
   expect(args.join(" ")).not.toContain(params.token);
   for (const flag of ["--privileged", "--cap-add", "--device", "--pid", "--ipc", "--userns"])

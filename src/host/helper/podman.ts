@@ -4,6 +4,7 @@ import {
   AGENT_SOCKET_ENV,
   AGENT_SOCKET_PATH,
   AGENT_TOKEN_ENV,
+  PROCESS_LIMIT_ENV,
   PROJECT_ID_ENV,
 } from "../../contract/agent-protocol.ts";
 import { CodedError, EX, messageOf } from "../../core/errors.ts";
@@ -107,6 +108,8 @@ function limitFlags(engine: Engine, place: ContainerPlace, params: StartParams):
     String(params.cpus),
     "--pids-limit",
     String(params.pids + RESERVED_THREADS),
+    "--env",
+    `${PROCESS_LIMIT_ENV}=${params.pids}`,
   ];
 }
 
@@ -142,7 +145,7 @@ export function runArgs(engine: Engine, place: ContainerPlace, params: StartPara
     "--ulimit",
     `nofile=${engine.nofile}:${engine.nofile}`,
     "--ulimit",
-    `nproc=${place.base === undefined ? engine.nproc : Math.min(params.pids, engine.nproc)}:${engine.nproc}`,
+    `nproc=${engine.nproc}:${engine.nproc}`,
     "--tmpfs",
     "/run:rw,mode=755,size=64m",
     "--volume",
